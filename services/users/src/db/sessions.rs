@@ -1,0 +1,276 @@
+//! Sessions and their refresh tokens.
+//!
+//! A session lives at most [`ABSOLUTE`] and at most [`IDLE`] without a refresh. It
+//! ends by deletion, and its tokens go with it. The clock is the caller's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::{
+    Error, Result,
+    schema::{refresh_tokens, sessions, users},
+    users::User,
+};
+use crate::auth::refresh_token::RefreshToken;
+
+/// How long a session lives (NIST SP 800-63B-4, 2.1.3: at most 30 days).
+pub const ABSOLUTE: TimeDelta = TimeDelta::days(30);
+/// How long a session lives without a refresh.
+pub const IDLE: TimeDelta = TimeDelta::days(14);
+/// How long a used token may be replayed while its successor is unused: two tabs
+/// that refresh at once, or an answer that got lost.
+pub const REPLAY: TimeDelta = TimeDelta::seconds(30);
+/// The most characters of a user agent that are kept.
+const USER_AGENT_MAX: usize = 256;
+
+/// A row of `sessions`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct Session {
+    /// The session's number.
+    pub id: i64,
+    /// Whose it is.
+    pub user_id: i64,
+    /// When the person signed in.
+    pub created_date: DateTime<Utc>,
+    /// When it was last refreshed.
+    pub last_used_date: DateTime<Utc>,
+    /// The program that signed in, as it named itself.
+    pub user_agent: Option<String>,
+}
+
+impl Session {
+    fn is_expired(&self, now: DateTime<Utc>) -> bool {
+        now >= self.created_date + ABSOLUTE || now >= self.last_used_date + IDLE
+    }
+}
+
+/// The user of a live session: one look-up by primary key.
+pub async fn live_user(
+    mut conn: &AsyncPgConnection,
+    session: i64,
+    user: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<User>> {
+    Ok(users::table
+        .inner_join(sessions::table)
+        .select(User::as_select())
+        .filter(sessions::id.eq(session).and(users::id.eq(user)).and(users::active))
+        .filter(sessions::created_date.gt(now - ABSOLUTE))
+        .filter(sessions::last_used_date.gt(now - IDLE))
+        .first(&mut conn)
+        .await
+        .optional()?)
+}
+
+/// Begins a session; what the user's expired ones left is cleared on the way.
+pub async fn create(
+    conn: &mut AsyncPgConnection,
+    user: i64,
+    token: &RefreshToken,
+    user_agent: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<i64> {
+    let user_agent = user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect::<String>());
+    conn.transaction(async |conn| {
+        diesel::delete(sessions::table.filter(sessions::user_id.eq(user)).filter(expired(now)))
+            .execute(conn)
+            .await?;
+        let id = diesel::insert_into(sessions::table)
+            .values((
+                sessions::user_id.eq(user),
+                sessions::created_date.eq(now),
+                sessions::last_used_date.eq(now),
+                sessions::user_agent.eq(user_agent),
+            ))
+            .returning(sessions::id)
+            .get_result(conn)
+            .await?;
+        insert_token(conn, id, token).await?;
+        Ok::<_, Error>(id)
+    })
+    .await
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn expired(now: DateTime<Utc>) -> _ {
+    let too_old: DateTime<Utc> = now - ABSOLUTE;
+    let too_idle: DateTime<Utc> = now - IDLE;
+    sessions::created_date.le(too_old).or(sessions::last_used_date.le(too_idle))
+}
+
+async fn insert_token(
+    mut conn: &AsyncPgConnection,
+    session: i64,
+    token: &RefreshToken,
+) -> Result<()> {
+    diesel::insert_into(refresh_tokens::table)
+        .values((
+            refresh_tokens::token_hash.eq(token.hash().to_vec()),
+            refresh_tokens::session_id.eq(session),
+        ))
+        .execute(&mut conn)
+        .await?;
+    Ok(())
+}
+
+/// How the exchange of a refresh token ended. Each outcome is committed.
+#[derive(Debug)]
+pub enum Exchange {
+    /// The token was unused: the session goes on with the successor.
+    Rotated(Session, RefreshToken),
+    /// The token was used moments ago and its successor is unused: the same successor again.
+    Replayed(Session, RefreshToken),
+    /// The token was used before: somebody has a copy, so the session has been ended.
+    Reused(Session),
+    /// The session had lived its time, or lain idle too long; it has been ended.
+    Expired(Session),
+    /// No live session has, or had, this token.
+    Unknown,
+}
+
+/// Exchanges `token` for `successor`, or finds out why not.
+///
+/// Exchanges of one session run one after the other: its row is locked.
+pub async fn exchange(
+    conn: &mut AsyncPgConnection,
+    token: &RefreshToken,
+    successor: RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Exchange> {
+    let hash = token.hash().to_vec();
+    conn.transaction(async |conn| {
+        let Some(session) = lock_session(conn, &hash).await? else {
+            return Ok(Exchange::Unknown);
+        };
+        if session.is_expired(now) {
+            delete_session(conn, session.id).await?;
+            return Ok(Exchange::Expired(session));
+        }
+        // Read behind the lock: another exchange may just have used the token.
+        let presented = refresh_tokens::table
+            .find(&hash)
+            .select((refresh_tokens::used_date, refresh_tokens::sealed_successor));
+        let (used_date, sealed) =
+            presented.first::<(Option<DateTime<Utc>>, Option<Vec<u8>>)>(conn).await?;
+        let Some((used_date, sealed)) = used_date.zip(sealed) else {
+            rotate(conn, &session, token, &successor, now).await?;
+            return Ok(Exchange::Rotated(session, successor));
+        };
+        if now - used_date <= REPLAY
+            && let Some(unsealed) = unsealed(token, &sealed)
+            && is_unused(conn, &unsealed).await?
+        {
+            return Ok(Exchange::Replayed(session, unsealed));
+        }
+        delete_session(conn, session.id).await?;
+        Ok::<_, Error>(Exchange::Reused(session))
+    })
+    .await
+}
+
+/// The session of an active user that `hash` belongs to, locked.
+async fn lock_session(mut conn: &AsyncPgConnection, hash: &[u8]) -> Result<Option<Session>> {
+    let owner = refresh_tokens::table
+        .filter(refresh_tokens::token_hash.eq(hash))
+        .select(refresh_tokens::session_id);
+    // Only this row: a removal of the user locks the user first and this one then.
+    let session = sessions::table
+        .filter(sessions::id.eq_any(owner))
+        .select(Session::as_select())
+        .for_update()
+        .first(&mut conn)
+        .await
+        .optional()?;
+    let Some(session) = session else { return Ok(None) };
+    let active = users::table.find(session.user_id).select(users::active);
+    let active = active.first::<bool>(&mut conn).await.optional()?.unwrap_or(false);
+    Ok(active.then_some(session))
+}
+
+async fn rotate(
+    mut conn: &AsyncPgConnection,
+    session: &Session,
+    token: &RefreshToken,
+    successor: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(refresh_tokens::table.find(token.hash().to_vec()))
+        .set((
+            refresh_tokens::used_date.eq(now),
+            refresh_tokens::sealed_successor.eq(token.seal(successor).to_vec()),
+        ))
+        .execute(&mut conn)
+        .await?;
+    insert_token(conn, session.id, successor).await?;
+    diesel::update(sessions::table.find(session.id))
+        .set(sessions::last_used_date.eq(now.max(session.last_used_date)))
+        .execute(&mut conn)
+        .await?;
+    Ok(())
+}
+
+fn unsealed(token: &RefreshToken, sealed: &[u8]) -> Option<RefreshToken> {
+    <[u8; 32]>::try_from(sealed).ok().map(|sealed| token.unseal(sealed))
+}
+
+async fn is_unused(mut conn: &AsyncPgConnection, token: &RefreshToken) -> Result<bool> {
+    let row = refresh_tokens::table
+        .find(token.hash().to_vec())
+        .filter(refresh_tokens::used_date.is_null());
+    Ok(diesel::select(diesel::dsl::exists(row)).get_result(&mut conn).await?)
+}
+
+async fn delete_session(mut conn: &AsyncPgConnection, id: i64) -> Result<()> {
+    diesel::delete(sessions::table.find(id)).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// A user's live sessions, the last used first.
+pub async fn list(
+    mut conn: &AsyncPgConnection,
+    user: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Session>> {
+    Ok(sessions::table
+        .select(Session::as_select())
+        .filter(sessions::user_id.eq(user))
+        .filter(diesel::dsl::not(expired(now)))
+        .order((sessions::last_used_date.desc(), sessions::id.desc()))
+        .load(&mut conn)
+        .await?)
+}
+
+/// Ends one of a user's sessions; false where the user has no such session.
+pub async fn end(mut conn: &AsyncPgConnection, user: i64, id: i64) -> Result<bool> {
+    let session = sessions::table.filter(sessions::id.eq(id).and(sessions::user_id.eq(user)));
+    Ok(diesel::delete(session).execute(&mut conn).await? > 0)
+}
+
+/// Ends all of a user's sessions, but not `kept`; says how many.
+pub async fn end_all(mut conn: &AsyncPgConnection, user: i64, kept: Option<i64>) -> Result<usize> {
+    let theirs = sessions::table.filter(sessions::user_id.eq(user));
+    // No session has the number 0.
+    let others = theirs.filter(sessions::id.ne(kept.unwrap_or(0)));
+    Ok(diesel::delete(others).execute(&mut conn).await?)
+}
+
+/// Sets a new password and ends the user's other sessions, both or neither.
+pub async fn change_password(
+    conn: &mut AsyncPgConnection,
+    user: i64,
+    hash: &str,
+    kept: i64,
+) -> Result<usize> {
+    conn.transaction(async |conn| {
+        super::users::set_password_hash(conn, user, hash).await?;
+        end_all(conn, user, Some(kept)).await
+    })
+    .await
+}
+
+/// Clears what expired sessions left; says how many there were.
+pub async fn sweep(mut conn: &AsyncPgConnection, now: DateTime<Utc>) -> Result<usize> {
+    Ok(diesel::delete(sessions::table.filter(expired(now))).execute(&mut conn).await?)
+}

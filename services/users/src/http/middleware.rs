@@ -1,0 +1,170 @@
+//! What every request and response goes through: an id, the log line, the body
+//! of errors, and the headers that all responses carry.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error as ActixError, HttpMessage, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web::Data,
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{
+    VERSION,
+    auth::client_address::{Client, TrustedProxies},
+    http::error::Error,
+    state::State,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const APP_VERSION: HeaderName = HeaderName::from_static("x-app-version");
+
+/// RFC 9457.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What a browser may do with an answer of the API: nothing but read it.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Two years, as the preload list asks; subdomains are not ours to bind.
+const STRICT_TRANSPORT: &str = "max-age=63072000";
+
+/// The middleware.
+pub(crate) async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, ActixError> {
+    let started = Instant::now();
+    let client = client_of(request.request());
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(client);
+
+    let span = tracing::info_span!("request", request_id = %id);
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let response = next.call(request).instrument(span.clone()).await;
+    let mut response = match response {
+        Ok(response) => response.map_into_boxed_body(),
+        // No handler's: those come as responses.
+        Err(error) => {
+            let status = error.as_response_error().status_code();
+            let body = body_of(&Error::of_framework(status, Some(error.to_string())), &id);
+            let mut response = HttpResponse::build(status).content_type(PROBLEM_JSON).body(body);
+            add_headers(response.headers_mut(), &id, client.https);
+            return Err(InternalError::from_response(error, response).into());
+        }
+    };
+    span.in_scope(|| {
+        response = with_problem(response, &id);
+        tracing::info!(
+            method = %method,
+            path = %path,
+            status = response.status().as_u16(),
+            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+            client = %client.address,
+            "request"
+        );
+        add_headers(response.headers_mut(), &id, client.https);
+        Ok(response)
+    })
+}
+
+/// Who sent this request, as far as trusted proxies tell.
+pub(crate) fn client_of(request: &HttpRequest) -> Client {
+    if let Some(client) = request.extensions().get::<Client>() {
+        return *client;
+    }
+    match request.app_data::<Data<State>>() {
+        Some(state) => state.config.server.trusted_proxies.client_of(request),
+        None => TrustedProxies::default().client_of(request),
+    }
+}
+
+/// The id that a proxy gave, where it is harmless to repeat; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let harmless = |id: &&str| {
+        (8..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(harmless)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Gives every error its body: ours, and those that the framework made without one.
+fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let ours = response.response().error().and_then(|error| error.as_error::<Error>());
+    let body = match ours {
+        Some(error) => body_of(error, id),
+        None if has_type(&response)
+            && status != StatusCode::INTERNAL_SERVER_ERROR
+            && response.response().error().is_none() =>
+        {
+            return response;
+        }
+        None => {
+            let cause = response.response().error().map(ToString::to_string);
+            body_of(&Error::of_framework(status, cause), id)
+        }
+    };
+    let (request, old) = response.into_parts();
+    let mut new = HttpResponse::build(old.status()).content_type(PROBLEM_JSON).body(body);
+    for (name, value) in old.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            new.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(request, new)
+}
+
+fn has_type(response: &ServiceResponse<BoxBody>) -> bool {
+    response.headers().contains_key(header::CONTENT_TYPE)
+}
+
+fn body_of(error: &Error, id: &str) -> String {
+    if let Some(cause) = error.cause() {
+        let cause: &(dyn std::error::Error + 'static) = cause;
+        match error.code().status() {
+            500 => tracing::error!(error = cause, "the request failed"),
+            _ => {
+                tracing::warn!(error = cause, code = ?error.code(), "the request could not be served");
+            }
+        }
+    }
+    serde_json::to_string(&error.problem(id)).unwrap_or_default()
+}
+
+fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::CONTENT_SECURITY_POLICY, API_POLICY);
+    set(header::REFERRER_POLICY, "no-referrer");
+    if https {
+        set(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
+    if let Ok(version) = HeaderValue::from_str(VERSION) {
+        headers.insert(APP_VERSION, version);
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

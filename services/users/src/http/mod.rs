@@ -1,0 +1,6 @@
+//! What all operations share: errors, reading requests, and what every response carries.
+
+pub(crate) mod caller;
+pub(crate) mod error;
+pub(crate) mod extract;
+pub(crate) mod middleware;
