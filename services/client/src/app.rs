@@ -1,0 +1,117 @@
+//! The frame around every page, the routes, and who may see which page.
+
+use leptos::prelude::*;
+
+use crate::{
+    browser,
+    components::{Navigation, live, word},
+    messages::{MessageRegion, Messages},
+    pages::{About, Login, NewcomersEmail, NotFound, Register, Status, UserList, Users},
+    router::Router,
+    session::{Identity, Session},
+};
+
+/// The pages for those who are signed in.
+const MEMBERS_ONLY: [&str; 1] = ["/status"];
+/// The pages for those who are not.
+const GUESTS_ONLY: [&str; 2] = ["/login", "/register"];
+
+#[component]
+pub(crate) fn App() -> impl IntoView {
+    let messages = Messages::new();
+    let router = Router::start();
+    let session = Session::start(messages);
+    provide_context(messages);
+    provide_context(router);
+    provide_context(session);
+    provide_context(NewcomersEmail::new());
+    // It outlives its page, which so comes back as it was left.
+    provide_context(UserList::new(session));
+    keep_the_door(router, session, messages);
+
+    let online = browser::online();
+    // Not reactive to more than the path: a page reads the query itself.
+    let page = live(move || {
+        Some(match router.path().as_str() {
+            "/" => Users().into_any(),
+            "/about" => About().into_any(),
+            "/register" => Register().into_any(),
+            "/login" => Login().into_any(),
+            "/status" => Status().into_any(),
+            _ => NotFound().into_any(),
+        })
+    });
+    view! {
+        <a class="skip" href="#main">
+            "Skip to the content"
+        </a>
+        <header class="bar">
+            <Navigation />
+        </header>
+        <div class="offline" role="status" data-testid="offline">
+            {word(move || {
+                if online.get() {
+                    ""
+                } else {
+                    "You are offline. What you see may be out of date; what you type stays."
+                }
+            })}
+        </div>
+        <main id="main" tabindex="-1">
+            {page}
+        </main>
+        <MessageRegion />
+    }
+}
+
+/// Leads people from pages that are not for them to one that is.
+fn keep_the_door(router: Router, session: Session, messages: Messages) {
+    Effect::new(move |previous: Option<String>| {
+        let path = router.path();
+        if previous.is_some_and(|previous| previous != path) {
+            messages.page_changed();
+        }
+        path
+    });
+
+    Effect::new(move |_| {
+        let path = router.path();
+        let ended = session.has_ended();
+        let target = match session.identity() {
+            Identity::Guest if MEMBERS_ONLY.contains(&path.as_str()) || ended => {
+                if GUESTS_ONLY.contains(&path.as_str()) {
+                    session.end_is_noticed();
+                    return;
+                }
+                if path == "/" { "/login".to_owned() } else { format!("/login?next={path}") }
+            }
+            Identity::SignedIn(_) if GUESTS_ONLY.contains(&path.as_str()) => {
+                next_page(untrack(|| router.query("next")).as_deref()).to_owned()
+            }
+            Identity::Restoring | Identity::Guest | Identity::SignedIn(_) => return,
+        };
+        if ended {
+            session.end_is_noticed();
+        }
+        router.go_instead(&target);
+    });
+}
+
+/// Where to go after signing in: only to a page of ours, whatever the address says.
+fn next_page(wish: Option<&str>) -> &'static str {
+    let page = contract::paths::PAGES.into_iter().find(|page| Some(*page) == wish);
+    page.filter(|page| !GUESTS_ONLY.contains(page)).unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_page;
+
+    #[test]
+    fn signing_in_leads_to_our_own_pages_only() {
+        assert_eq!(next_page(Some("/status")), "/status");
+        for wish in [None, Some("/login"), Some("//evil.example"), Some("https://evil.example")] {
+            assert_eq!(next_page(wish), "/");
+        }
+    }
+}

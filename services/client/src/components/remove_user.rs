@@ -1,0 +1,62 @@
+//! The question before a user is removed.
+
+use contract::User;
+use leptos::{prelude::*, task::spawn_local};
+
+use super::{DialogHandle, dialog::Cancel, flag, text};
+use crate::{api, session::Session};
+
+/// Asks, and removes `user`; lives in a dialog, which it closes.
+#[component]
+pub(crate) fn RemoveUser(user: User, #[prop(into)] on_done: Callback<User>) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let dialog = expect_context::<DialogHandle>();
+    let busy = RwSignal::new(false);
+    let problem = RwSignal::new(String::new());
+    let own = session.user_id() == Some(user.id);
+    let question = if own {
+        "Your account and everything in it will be gone for good, and you will be logged out."
+            .to_owned()
+    } else {
+        format!("{} will be gone for good.", user.username)
+    };
+    let remove = move |_| {
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        problem.set(String::new());
+        let user = user.clone();
+        spawn_local(async move {
+            match api::remove_user(session, user.id).await {
+                Ok(()) => {
+                    dialog.close();
+                    on_done.run(user);
+                }
+                Err(error) => {
+                    let _ = problem.try_set(error.to_string());
+                }
+            }
+            let _ = busy.try_set(false);
+        });
+    };
+    view! {
+        <p>{question}</p>
+        <p class="problem" role="alert" data-testid="form-problem">
+            {text(move || problem.get())}
+        </p>
+        <div class="actions">
+            <button
+                type="button"
+                class="danger"
+                data-testid="confirm-remove"
+                aria-disabled=flag(move || busy.get())
+                on:click=remove
+            >
+                "Remove"
+            </button>
+            // A hasty Enter must not remove anybody.
+            <Cancel autofocus=true />
+        </div>
+    }
+}

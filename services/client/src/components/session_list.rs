@@ -1,0 +1,258 @@
+//! Where the person is signed in.
+
+use contract::{ErrorCode, Session as SessionInfo};
+use leptos::{html, prelude::*, task::spawn_local};
+
+use super::{SignOut, fact, flag, live, text};
+use crate::{
+    api, browser,
+    messages::{Kind, Messages},
+    session::Session,
+};
+
+/// What is known of them; nothing yet before the API has answered.
+type Sessions = RwSignal<Option<Vec<SessionInfo>>>;
+
+/// The person's sessions, each with a button that ends it. Reads them anew when `version` changes.
+#[component]
+pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let sessions = Sessions::new(None);
+    let problem = RwSignal::new(None::<String>);
+
+    let load = move || {
+        spawn_local(async move {
+            match api::sessions(session).await {
+                Ok(list) => {
+                    let _ = sessions.try_set(Some(list));
+                    let _ = problem.try_set(None);
+                }
+                Err(error) => {
+                    let _ = problem.try_set(Some(error.to_string()));
+                }
+            }
+        });
+    };
+    Effect::new(move |_| {
+        version.track();
+        load();
+    });
+    let list = NodeRef::<html::Ul>::new();
+    let on_ended = Callback::new(move |()| {
+        // The row that has the focus is about to go.
+        if let Some(list) = list.get_untracked() {
+            // Fails only where the element cannot have the focus; this one can.
+            let _ = list.focus();
+        }
+        load();
+    });
+
+    let has_others =
+        fact(move || sessions.with(|list| list.iter().flatten().any(|session| !session.current)));
+
+    view! {
+        <p class="problem" role="alert" data-testid="sessions-problem">
+            {text(move || problem.get().unwrap_or_default())}
+        </p>
+        {live(move || {
+            problem.with(Option::is_some).then(|| {
+                view! {
+                    <button type="button" on:click=move |_| load()>
+                        "Try again"
+                    </button>
+                }
+                .into_any()
+            })
+        })}
+        <ul
+            class="sessions"
+            tabindex="-1"
+            data-testid="sessions"
+            aria-busy=flag(move || sessions.with(Option::is_none))
+            node_ref=list
+        >
+            {live(move || {
+                let item = |info| view! { <SessionItem info on_ended /> }.into_any();
+                Some(sessions.get()?.into_iter().map(item).collect::<Vec<_>>().into_any())
+            })}
+        </ul>
+        <div class="actions">
+            {live(move || {
+                has_others.get().then(|| view! { <EndOthers sessions on_ended /> }.into_any())
+            })}
+            <SignOut label="Log out everywhere" testid="logout-everywhere" everywhere=true />
+        </div>
+    }
+}
+
+/// The button that ends all sessions but this one.
+#[component]
+fn EndOthers(sessions: Sessions, on_ended: Callback<()>) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let messages = expect_context::<Messages>();
+    let busy = RwSignal::new(false);
+    let end = move |_| {
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        spawn_local(async move {
+            let others = sessions.get_untracked().unwrap_or_default();
+            let mut outcome = Ok(());
+            for other in others.iter().filter(|session| !session.current) {
+                match api::end_session(session, other.id).await {
+                    // It has ended by itself: all the better.
+                    Err(error) if error.code() == Some(ErrorCode::SessionNotFound) => {}
+                    Err(error) => outcome = Err(error),
+                    Ok(()) => {}
+                }
+            }
+            match outcome {
+                Ok(()) => messages.say(Kind::Success, "You are logged out everywhere else."),
+                Err(error) => messages.say(Kind::Failure, error.to_string()),
+            }
+            let _ = busy.try_set(false);
+            on_ended.run(());
+        });
+    };
+    view! {
+        <button
+            type="button"
+            data-testid="end-others"
+            aria-disabled=flag(move || busy.get())
+            on:click=end
+        >
+            "Log out everywhere else"
+        </button>
+    }
+}
+
+#[component]
+fn SessionItem(info: SessionInfo, on_ended: Callback<()>) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let messages = expect_context::<Messages>();
+    let busy = RwSignal::new(false);
+    let SessionInfo { id, created_date, last_used_date, user_agent, current } = info;
+    let name = browser_name(user_agent.as_deref().unwrap_or_default());
+    let label = format!("Log out {name}");
+    let end = move |_| {
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        spawn_local(async move {
+            match api::end_session(session, id).await {
+                Ok(()) => messages.say(Kind::Success, "That session has ended."),
+                Err(error) => messages.say(Kind::Failure, error.to_string()),
+            }
+            let _ = busy.try_set(false);
+            // Also after a failure: it may have ended by itself.
+            on_ended.run(());
+        });
+    };
+    view! {
+        <li data-testid=format!("session-{id}")>
+            <div>
+                <strong title=user_agent>{name}</strong>
+                {current.then(|| view! { " " <span class="badge">"this one"</span> })}
+                <p class="hint">
+                    "Logged in "
+                    <time datetime=created_date.clone()>
+                        {browser::day_and_time(&created_date)}
+                    </time> ", last used "
+                    <time datetime=last_used_date.clone()>
+                        {browser::day_and_time(&last_used_date)}
+                    </time>
+                </p>
+            </div>
+            {if current {
+                view! { <SignOut label="Log out" testid="end-session" /> }.into_any()
+            } else {
+                view! {
+                    <button
+                        type="button"
+                        data-testid="end-session"
+                        aria-label=label
+                        aria-disabled=flag(move || busy.get())
+                        on:click=end
+                    >
+                        "Log out"
+                    </button>
+                }
+                    .into_any()
+            }}
+        </li>
+    }
+}
+
+/// A browser as people call it: `Firefox on Linux`. What a user agent says of itself
+/// is full of other browsers' names, so the order matters.
+fn browser_name(user_agent: &str) -> String {
+    let first = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    let browser = first(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = first(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) if user_agent.is_empty() => "Unknown program".to_owned(),
+        // A program of the person's own, by its first word.
+        (None, None) => user_agent.split_whitespace().next().unwrap_or(user_agent).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser_name;
+
+    #[test]
+    fn user_agents_in_words() {
+        for (user_agent, name) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/130.0.0.0 Safari/537.36",
+                "Chrome on Linux",
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, \
+                 like Gecko) Version/17.0 Safari/605.1.15",
+                "Safari on macOS",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like \
+                 Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 \
+                 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",
+                "Firefox on Linux",
+            ),
+            ("curl/8.9.1", "curl"),
+            ("HTTPie/3.2", "HTTPie/3.2"),
+            ("", "Unknown program"),
+        ] {
+            assert_eq!(browser_name(user_agent), name);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The form that adds a user or changes one.
+
+use contract::{NewUser, Password, UpdateUser, User, Username};
+use leptos::prelude::*;
+
+use super::{DialogHandle, dialog::Cancel};
+use crate::{
+    api,
+    forms::{FormFrame, FormState, Kind, TextField},
+    session::Session,
+};
+
+/// What the rule for user names says, before it is broken.
+pub(crate) fn username_hint() -> String {
+    format!("{} to {} letters, digits, “_”, “.” or “-”.", Username::MIN, Username::MAX)
+}
+
+/// What the rule for passwords says, before it is broken.
+pub(crate) fn password_hint() -> String {
+    format!(
+        "At least {} characters. Three or four words that do not belong together make a good one.",
+        Password::MIN
+    )
+}
+
+/// Changes `user`, or adds one where there is none; lives in a dialog, which it closes.
+#[component]
+pub(crate) fn UserForm(
+    #[prop(into)] user: Option<User>,
+    #[prop(into)] on_done: Callback<User>,
+) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let dialog = expect_context::<DialogHandle>();
+    let done = move |user: User| {
+        dialog.close();
+        on_done.run(user);
+    };
+    let cancel = view! { <Cancel /> }.into_any();
+    match user {
+        None => {
+            let form = FormState::new::<NewUser>(&["username", "email", "password"]);
+            let add =
+                move |user: NewUser| async move { api::add_user(session, &user).await.map(done) };
+            view! {
+                <FormFrame form testid="user-form" submit="Add" send=form.sender(add) aside=cancel>
+                    <Identity form own=false />
+                    <TextField
+                        form
+                        name="password"
+                        label="Password"
+                        kind=Kind::Password
+                        autocomplete="new-password"
+                        hint=password_hint()
+                        strength=true
+                    />
+                </FormFrame>
+            }
+            .into_any()
+        }
+        Some(User { id, username, email, .. }) => {
+            let form = FormState::new::<UpdateUser>(&["username", "email"])
+                .with("username", &username)
+                .with("email", &email.unwrap_or_default());
+            let own = session.user_id() == Some(id);
+            let update = move |user: UpdateUser| async move {
+                api::update_user(session, id, &user).await.map(done)
+            };
+            view! {
+                <FormFrame form testid="user-form" submit="Save" send=form.sender(update) aside=cancel>
+                    <Identity form own />
+                </FormFrame>
+            }
+            .into_any()
+        }
+    }
+}
+
+/// Name and address. A browser may offer the person's `own` ones, and nobody else's.
+#[component]
+fn Identity(form: FormState, own: bool) -> impl IntoView {
+    view! {
+        <TextField
+            form
+            name="username"
+            label="Username"
+            kind=Kind::Text
+            autocomplete=if own { "username" } else { "off" }
+            hint=username_hint()
+        />
+        <TextField
+            form
+            name="email"
+            label="Email"
+            kind=Kind::Email
+            autocomplete=if own { "email" } else { "off" }
+        />
+    }
+}

@@ -1,0 +1,130 @@
+//! `/`: the users, and what the person may do to them.
+
+use contract::{User, Username};
+use leptos::{ev, prelude::*, task::spawn_local};
+
+use super::UserList;
+use crate::{
+    browser,
+    components::{Page, UserAction, UserDialog, UserTable, fact, live},
+    router::{Arrival, Router},
+    session::{Identity, Session},
+};
+
+/// How long the person must have stopped typing before the list is asked.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+
+#[component]
+pub(crate) fn Users() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let router = expect_context::<Router>();
+    let list = expect_context::<UserList>();
+    let action = RwSignal::new(None::<UserAction>);
+
+    // What of a user is shown depends on who asks.
+    let reader = Memo::new(move |_| match session.identity() {
+        Identity::Restoring => None,
+        Identity::Guest => Some(None),
+        Identity::SignedIn(user) => Some(Some((user.id, user.is_admin))),
+    });
+    Effect::new(move |before: Option<Option<_>>| {
+        let reader = reader.get();
+        if before.is_some_and(|before| before != reader) {
+            action.set(None);
+        }
+        if reader.is_some() {
+            // Who comes back finds the list as they left it.
+            let returns = before.is_none() && router.arrival() == Arrival::Returned;
+            list.show(&router.query("q").unwrap_or_default(), reader, returns);
+        }
+        reader
+    });
+
+    let is_admin = fact(move || session.user().is_some_and(|user| user.is_admin == Some(true)));
+    let removed = move |user: User| {
+        list.remove(user.id);
+        // The row that had the focus is gone.
+        list.focus_count();
+    };
+
+    view! {
+        <Page title="Users">
+            <div class="tools">
+                <Search list />
+                {live(move || is_admin.get().then(|| add_button(action)))}
+            </div>
+            <UserTable list action />
+            <UserDialog action on_saved=move |user| list.put(user) on_removed=removed />
+        </Page>
+    }
+}
+
+fn add_button(action: RwSignal<Option<UserAction>>) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class="primary"
+            data-testid="add-user"
+            on:click=move |_| action.set(Some(UserAction::Add))
+        >
+            "Add a user"
+        </button>
+    }
+    .into_any()
+}
+
+/// Narrows the list to the names that begin as typed. The address follows, so that a reload or a
+/// link shows the same.
+#[component]
+fn Search(list: UserList) -> impl IntoView {
+    let router = expect_context::<Router>();
+    let text = RwSignal::new(untrack(|| router.query("q")).unwrap_or_default());
+    let typed = StoredValue::new(0_u32);
+    let look = move || {
+        let wanted = text.get_untracked().trim().to_owned();
+        if list.prefix() == wanted {
+            return;
+        }
+        router.rename(&if wanted.is_empty() {
+            "/".to_owned()
+        } else {
+            format!("/?q={}", js_sys::encode_uri_component(&wanted))
+        });
+        list.narrow(&wanted);
+    };
+    let on_input = move |event: ev::Event| {
+        text.set(event_target_value(&event));
+        typed.update_value(|typed| *typed = typed.wrapping_add(1));
+        let now = typed.get_value();
+        spawn_local(async move {
+            browser::sleep(PAUSE).await;
+            if typed.try_get_value() == Some(now) {
+                look();
+            }
+        });
+    };
+    view! {
+        <form
+            role="search"
+            on:submit=move |event| {
+                event.prevent_default();
+                look();
+            }
+        >
+            <label class="out-of-sight" for="search">
+                "Search by the beginning of the name"
+            </label>
+            <input
+                id="search"
+                type="search"
+                placeholder="Search by name"
+                autocomplete="off"
+                autocapitalize="none"
+                spellcheck="false"
+                maxlength=Username::MAX.to_string()
+                prop:value=text
+                on:input=on_input
+            />
+        </form>
+    }
+}
