@@ -1,0 +1,62 @@
+//! The commands, one file each: its options, and a `run`.
+
+pub(crate) mod build;
+pub(crate) mod config;
+pub(crate) mod push;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::images::docker::Docker;
+use crate::images::plan::Image;
+use crate::images::source::Source;
+use crate::interrupt::Stop;
+use crate::report::Output;
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Read the configuration from another file
+    #[arg(
+        long, global = true, value_name = "FILE", default_value = crate::config::PATH,
+        hide_default_value = true
+    )]
+    config: PathBuf,
+    /// Answer for people or for programs
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+impl Common {
+    /// The configuration.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub(crate) fn config(&self) -> Result<Config, Error> {
+        Ok(Config::load(&self.config)?)
+    }
+}
+
+/// Looks at what is to be built, and that it can be.
+async fn observe(
+    config: &Config,
+    only: Option<crate::config::ServiceName>,
+    stop: &Stop,
+) -> Result<(Source, Vec<Image>), Error> {
+    let root = std::env::current_dir()?;
+    let source = Source::observe(&root, is_ci(), stop).await?;
+    Docker::default().check(stop).await?;
+    let images = config
+        .services(only)
+        .map(|service| Image::new(config, service, &source.revision))
+        .collect();
+    Ok((source, images))
+}
+
+/// Whether this is continuous integration.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(&*value, "" | "0" | "false"))
+}

@@ -1,0 +1,8 @@
+//! One file a command: its options beside what it does.
+
+pub(crate) mod ci;
+pub(crate) mod dev;
+pub(crate) mod setup;
+pub(crate) mod ship;
+pub(crate) mod site;
+pub(crate) mod test;

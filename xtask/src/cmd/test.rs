@@ -1,0 +1,379 @@
+//! `cargo xtask test`: all tests, against one PostgreSQL and a real browser.
+//!
+//! Everything is compiled once, with one set of packages, and then run part by part. A part that
+//! cannot run here is left out loudly; everything else still counts.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::axe;
+use crate::browser::Browser;
+use crate::claim::Claim;
+use crate::client;
+use crate::images;
+use crate::layout::Layout;
+use crate::postgres::{self, Server, container};
+use crate::process;
+use crate::report::{Outcome, Summary, is_ci, say};
+
+/// Run all tests, against a PostgreSQL and a browser of their own
+#[derive(Debug, Default, Args)]
+pub(crate) struct Test {
+    /// Only tests whose names contain this text
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Also build the images that production runs, and test them (10 minutes more the first time)
+    #[arg(long)]
+    images: bool,
+}
+
+/// The packages with tests. Always all of them together: cargo unites their dependencies'
+/// features, and another selection would compile most dependencies once more.
+const PACKAGES: [&str; 6] = ["contract", "users", "tests", "xtask", "bundler", "pipeline"];
+/// Those of them that have documentation with examples.
+const LIBRARIES: [&str; 2] = ["contract", "users"];
+
+/// Why what needs a browser cannot run.
+const NO_BROWSER: &str = "Chromium or chromedriver is missing; `cargo xtask setup` installs them";
+
+/// The module of the browser suite that needs axe-core.
+const ACCESSIBILITY: &str = "accessibility";
+
+/// A part of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Beside the code.
+    Unit,
+    /// The API over HTTP and the program as a process.
+    BlackBox,
+    /// What starts containers by itself, or builds images.
+    Containers,
+    /// The client in Chromium.
+    Browser,
+    /// The images that production runs; only where asked for, since building them takes minutes.
+    Images,
+}
+
+impl Part {
+    const ALL: [Self; 5] =
+        [Self::Unit, Self::BlackBox, Self::Containers, Self::Browser, Self::Images];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit and property tests",
+            Self::BlackBox => "black-box tests",
+            Self::Containers => "container tests",
+            Self::Browser => "browser tests",
+            Self::Images => "image tests",
+        }
+    }
+
+    /// As a nextest filter. Together they cover everything, so that a new suite is in some part
+    /// whatever its name.
+    fn nextest(self) -> &'static str {
+        match self {
+            Self::Unit => "not kind(test)",
+            Self::BlackBox => {
+                "kind(test) and not (binary(browser) or binary(containers) or binary(images) \
+                 or binary(pipeline))"
+            }
+            Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
+            Self::Browser => "kind(test) and binary(browser)",
+            Self::Images => "kind(test) and binary(images)",
+        }
+    }
+
+    /// As arguments for `cargo test`, whose choices know no "all but".
+    fn cargo_test(self, suites: &[String]) -> Vec<String> {
+        let special = ["browser", "containers", "images", "pipeline"];
+        let is_special = |name: &String| special.contains(&name.as_str());
+        let suite = |name: &str| format!("--test={name}");
+        match self {
+            Self::Unit => vec!["--lib".to_owned(), "--bins".to_owned()],
+            Self::BlackBox => {
+                suites.iter().filter(|name| !is_special(name)).map(|name| suite(name)).collect()
+            }
+            Self::Containers => vec![suite("containers"), suite("pipeline")],
+            Self::Browser => vec![suite("browser")],
+            Self::Images => vec![suite("images")],
+        }
+    }
+}
+
+impl Test {
+    /// Everything that there is to run.
+    pub(super) fn everything() -> Self {
+        Self { filter: None, images: true }
+    }
+
+    /// Runs the parts and prints the summary.
+    pub(crate) fn run(&self, layout: &Layout) -> Result<()> {
+        let mut summary = Summary::default();
+        let result = self.parts(layout, &mut summary);
+        println!("\n{summary}");
+        result?;
+        conclude(&summary)
+    }
+
+    /// Runs the parts. A failed part does not stop the next.
+    pub(super) fn parts(&self, layout: &Layout, summary: &mut Summary) -> Result<()> {
+        let claim = Claim::take(&layout.test(), "test")?;
+        let built = summary.part("building", || {
+            let mut build = process::cargo();
+            build.args(["build", "--bins", "--tests"]).args(packages());
+            process::run(&mut build)?;
+            Ok(Outcome::Passed)
+        })?;
+        if built != Outcome::Passed {
+            return Ok(());
+        }
+        let server = postgres::start_test(layout, &claim)?;
+        let mut tests =
+            Tests { layout, server, filter: self.filter.as_deref(), browser: None, axe: None };
+        for part in Part::ALL {
+            if part == Part::Images && !self.images {
+                let how = "`cargo xtask test --images` builds and tests them".to_owned();
+                summary.add(part.name(), Outcome::Skipped(how), std::time::Duration::ZERO);
+                continue;
+            }
+            tests.part(part, summary)?;
+            // What failed without a database says nothing about the code.
+            tests.server.check()?;
+        }
+        tests.documentation(summary)
+    }
+}
+
+/// Fails if the run did.
+pub(super) fn conclude(summary: &Summary) -> Result<()> {
+    if summary.is_success(is_ci()) {
+        return Ok(());
+    }
+    if is_ci() {
+        bail!("not everything passed; in continuous integration what did not run counts as failed");
+    }
+    bail!("not everything passed");
+}
+
+fn packages() -> impl Iterator<Item = String> {
+    PACKAGES.iter().map(|package| format!("--package={package}"))
+}
+
+struct Tests<'a> {
+    layout: &'a Layout,
+    server: Server,
+    filter: Option<&'a str>,
+    browser: Option<Browser>,
+    axe: Option<PathBuf>,
+}
+
+impl Tests<'_> {
+    fn part(&mut self, part: Part, summary: &mut Summary) -> Result<()> {
+        if self.has_none(part)? {
+            summary.add(part.name(), Outcome::Nothing, std::time::Duration::ZERO);
+            return Ok(());
+        }
+        let hindrance = match part {
+            Part::Unit | Part::BlackBox => None,
+            Part::Containers => containers_hindrance(),
+            Part::Browser => self.prepare_browser(summary)?,
+            Part::Images => self.prepare_images(summary)?,
+        };
+        if let Some(why) = hindrance {
+            say(format_args!("{} DO NOT RUN: {why}", part.name()));
+            summary.add(part.name(), Outcome::NotRun(why), std::time::Duration::ZERO);
+            return Ok(());
+        }
+        summary.part(part.name(), || self.execute(part))?;
+        Ok(())
+    }
+
+    /// Whether the filter leaves nothing of a part: then what it needs need not be made.
+    fn has_none(&self, part: Part) -> Result<bool> {
+        if self.filter.is_none() || !has_nextest() {
+            return Ok(false);
+        }
+        let mut list = process::cargo();
+        list.args(["nextest", "list", "--message-format=oneline", "-E", part.nextest()]);
+        list.args(packages()).args(self.filter);
+        Ok(process::read(&mut list)?.trim().is_empty())
+    }
+
+    /// Makes ready what the browser suite needs, or says why that is impossible.
+    fn prepare_browser(&mut self, summary: &mut Summary) -> Result<Option<String>> {
+        let Some(browser) = Browser::find() else {
+            return Ok(Some(NO_BROWSER.to_owned()));
+        };
+        self.browser = Some(browser);
+        match axe::ensure_script(self.layout) {
+            Ok(script) => self.axe = Some(script),
+            Err(error) => {
+                say(format_args!("the accessibility checks DO NOT RUN: {error:#}"));
+                let why = "axe-core is not here and cannot be fetched with pip".to_owned();
+                summary.add(ACCESSIBILITY, Outcome::NotRun(why), std::time::Duration::ZERO);
+            }
+        }
+        let build = client::Build {
+            profile: client::Profile::Dev,
+            site: self.site(),
+            reload: false,
+            compress: false,
+        };
+        let built = summary
+            .part("building the client", || build.run(self.layout).map(|()| Outcome::Passed))?;
+        Ok((built != Outcome::Passed).then(|| "the client does not build".to_owned()))
+    }
+
+    /// Builds the images, or says why that is impossible.
+    fn prepare_images(&mut self, summary: &mut Summary) -> Result<Option<String>> {
+        if let Some(why) = containers_hindrance() {
+            return Ok(Some(why));
+        }
+        // One of the tests sends a person's browser to `docker compose up`.
+        let Some(browser) = Browser::find() else { return Ok(Some(NO_BROWSER.to_owned())) };
+        self.browser = Some(browser);
+        let built = summary
+            .part("building the images", || images::build(self.layout).map(|()| Outcome::Passed))?;
+        Ok((built != Outcome::Passed).then(|| "the images do not build".to_owned()))
+    }
+
+    fn site(&self) -> std::path::PathBuf {
+        self.layout.test().join("site")
+    }
+
+    fn execute(&self, part: Part) -> Result<Outcome> {
+        let mut command = process::cargo();
+        if has_nextest() {
+            command.args(["nextest", "run", "--no-fail-fast", "-E"]);
+            command.arg(format!("{}{}", part.nextest(), self.left_out(" and not test(", ")")));
+            command.args(packages()).args(self.filter);
+        } else {
+            command.args(["test", "--no-fail-fast"]).args(packages());
+            command.args(part.cargo_test(&suites(self.layout))).arg("--").args(self.filter);
+            let left_out = self.left_out("", "");
+            if !left_out.is_empty() {
+                command.args(["--skip", &left_out]);
+            }
+        }
+        self.hand_over(&mut command);
+        /// nextest's NO_TESTS_RUN, see <https://docs.rs/nextest-metadata>.
+        const NO_TESTS_RUN: i32 = 4;
+        let status = process::status(&mut command)?;
+        Ok(match status.code() {
+            Some(0) => Outcome::Passed,
+            Some(NO_TESTS_RUN) if self.filter.is_some() => Outcome::Nothing,
+            _ => Outcome::Failed,
+        })
+    }
+
+    /// The tests that cannot run for want of axe-core, between `before` and `after`.
+    fn left_out(&self, before: &str, after: &str) -> String {
+        if self.browser.is_some() && self.axe.is_none() {
+            format!("{before}{ACCESSIBILITY}{after}")
+        } else {
+            String::new()
+        }
+    }
+
+    /// Tells the tests where to find what was made ready for them.
+    fn hand_over(&self, command: &mut Command) {
+        command.env("TEST_DATABASE_URL", &self.server.url);
+        command.env("USERS_BIN", self.layout.program("users"));
+        command.env("PIPELINE_BIN", self.layout.program("pipeline"));
+        command.env("USERS_IMAGE", images::USERS).env("CLIENT_IMAGE", images::CLIENT);
+        if let Some(browser) = &self.browser {
+            command.env("CHROMIUM", &browser.chromium);
+            command.env("CHROMEDRIVER", &browser.driver);
+            command.env("CLIENT_DIR", self.site());
+        }
+        if let Some(script) = &self.axe {
+            command.env("AXE_SCRIPT", script);
+        }
+    }
+
+    fn documentation(&self, summary: &mut Summary) -> Result<()> {
+        if self.filter.is_some() {
+            return Ok(());
+        }
+        summary.part("examples in the documentation", || {
+            let mut command = process::cargo();
+            command.args(["test", "--doc", "--quiet"]);
+            command.args(LIBRARIES.map(|library| format!("--package={library}")));
+            process::run(&mut command)?;
+            Ok(Outcome::Passed)
+        })?;
+        Ok(())
+    }
+}
+
+/// Why tests that start containers cannot run here.
+fn containers_hindrance() -> Option<String> {
+    if !container::engine_answers() {
+        return Some("no Docker engine answers".to_owned());
+    }
+    if !container::image_is_here() {
+        return Some("the image of PostgreSQL is not here and cannot be pulled".to_owned());
+    }
+    None
+}
+
+/// Whether nextest is installed. It runs tests side by side across suites; `cargo test` will do.
+fn has_nextest() -> bool {
+    static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *ANSWER.get_or_init(|| process::succeeds(process::cargo().args(["nextest", "--version"])))
+}
+
+/// The suites in `tests/`: each directory with a `main.rs`.
+fn suites(layout: &Layout) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(layout.root.join("tests")) else { return Vec::new() };
+    let mut suites: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().join("main.rs").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    suites.sort();
+    suites
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suites() -> Vec<String> {
+        ["api", "browser", "containers", "images", "pipeline", "program"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn cargo_test_covers_every_suite_once() {
+        let all: Vec<String> =
+            Part::ALL.iter().flat_map(|part| part.cargo_test(&suites())).collect();
+        for suite in suites() {
+            let flag = format!("--test={suite}");
+            assert_eq!(all.iter().filter(|argument| **argument == flag).count(), 1, "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_new_suite_runs_without_being_named() {
+        let mut suites = suites();
+        suites.push("another".to_owned());
+        let arguments = Part::BlackBox.cargo_test(&suites);
+        assert!(arguments.contains(&"--test=another".to_owned()), "{arguments:?}");
+    }
+
+    #[test]
+    fn suites_lie_where_they_are_looked_for() {
+        // `cargo test` is told the suites' names; those of another package would be left out.
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for package in
+            ["services/contract", "services/users", "xtask", "xtask/bundler", "xtask/pipeline"]
+        {
+            assert!(!root.join(package).join("tests").exists(), "{package}: suites go to tests/");
+        }
+    }
+}
