@@ -1,0 +1,67 @@
+//! axe-core's verdict on every page and dialog, in both themes.
+
+use tests::browser::{Visit, visit};
+
+const THEMES: [&str; 2] = ["light", "dark"];
+
+/// Has axe look at what `css` shows, in both themes.
+async fn examine(visit: &Visit, what: &str, css: &str) {
+    let page = &visit.page;
+    page.shows(css).await;
+    for theme in THEMES {
+        page.prefer(theme).await;
+        page.is_accessible(&format!("{what}, {theme}")).await;
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_guest_are_accessible() {
+    visit("accessible_to_guests", |visit| async move {
+        let page = &visit.page;
+        page.open("/").await;
+        examine(&visit, "/ without users", "[data-testid=nobody]").await;
+        visit.register("michael").await;
+        visit.register("mary-jane.watson").await;
+        page.reload().await;
+        examine(&visit, "/", "[data-testid=users] time").await;
+        page.open("/about").await;
+        examine(&visit, "/about", ".prose").await;
+        page.open("/nowhere").await;
+        examine(&visit, "404", "[data-testid=not-found]").await;
+        page.open("/login").await;
+        examine(&visit, "/login", "[data-testid=login-form]").await;
+        page.click("[data-testid=submit]").await;
+        examine(&visit, "/login with errors", "#password[aria-invalid=true]").await;
+        page.open("/register").await;
+        page.fill("password", "greater").await;
+        examine(&visit, "/register", "[data-testid=strength]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_pages_and_dialogs_of_an_admin_are_accessible() {
+    visit("accessible_to_admins", |visit| async move {
+        visit.register("boss").await;
+        visit.register("michael").await;
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        examine(&visit, "/ as an admin", "[aria-label='Edit michael']").await;
+        for (button, what) in [
+            ("[data-testid=add-user]", "adding"),
+            ("[aria-label='Edit michael']", "editing"),
+            ("[aria-label='Remove michael']", "removing"),
+        ] {
+            page.click(button).await;
+            examine(&visit, what, "[data-testid=dialog]").await;
+            page.click("[data-testid=cancel]").await;
+            page.hides("[data-testid=dialog]").await;
+        }
+        page.resize(360, 740).await;
+        examine(&visit, "/ on a phone", "[aria-label='Edit michael']").await;
+        page.open("/status").await;
+        examine(&visit, "/status", "[data-testid=end-session]").await;
+    })
+    .await;
+}

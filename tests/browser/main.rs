@@ -1,0 +1,12 @@
+//! The client in Chromium, page by page: what a person does, sees and gets wrong.
+
+mod accessibility;
+mod account;
+mod doc;
+mod faults;
+mod forms;
+mod keyboard;
+mod navigation;
+mod search;
+mod sessions;
+mod users;

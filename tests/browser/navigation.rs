@@ -1,0 +1,70 @@
+//! Pages, their addresses and titles.
+
+use contract::paths::PAGES;
+use tests::browser::visit;
+
+#[tokio::test]
+async fn every_page_can_be_opened_by_its_address() {
+    visit("pages_by_address", |visit| async move {
+        let page = &visit.page;
+        let mut titles = Vec::new();
+        for path in PAGES {
+            page.open(path).await;
+            page.shows("main h1").await;
+            titles.push(page.title().await);
+            page.reload().await;
+            page.shows("main h1").await;
+        }
+        // `/status` leads a guest to the sign-in page.
+        titles.sort();
+        titles.dedup();
+        assert_eq!(titles.len(), PAGES.len() - 1, "a title of its own for each: {titles:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_change_the_page_without_loading_it_anew() {
+    visit("links", |visit| async move {
+        let page = &visit.page;
+        page.open("/").await;
+        page.shows("[data-testid=nav-about]").await;
+        page.run("window.stillHere = true").await;
+        for (link, path) in [("About", "/about"), ("Register", "/register"), ("Log in", "/login")] {
+            page.follow(link).await;
+            page.is_at(path).await;
+        }
+        page.back().await;
+        page.is_at("/register").await;
+        page.shows("[data-testid=register-form]").await;
+        assert_eq!(page.run("return window.stillHere").await, true);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_address_says_so() {
+    visit("unknown_address", |visit| async move {
+        let page = &visit.page;
+        page.open("/nothing/of/the/kind").await;
+        page.shows("[data-testid=not-found]").await;
+        page.follow("Go to the users").await;
+        page.is_at("/").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_guest_is_led_to_the_sign_in_and_back() {
+    visit("a_guest_is_led", |visit| async move {
+        visit.register("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.is_at("/login").await;
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", tests::PASSWORD).await;
+        page.follow("Log in").await;
+        page.is_at("/status").await;
+    })
+    .await;
+}
