@@ -1,7 +1,9 @@
 //! `users serve`: the service itself.
 
+use std::io;
+
 use actix_web::dev::ServerHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandError, environment, runtime};
 use crate::{
@@ -13,11 +15,13 @@ use crate::{
 pub(super) fn run() -> Result<(), CommandError> {
     let config = Config::from_env(&environment()?)?;
     runtime()?.block_on(async {
+        // Before anything else: a signal that comes during the start must stop it as any other.
+        let signals = Signals::listen()?;
         let database = config.database.clone();
         let application = Application::build(config).await?;
         let address = application.address();
+        tokio::spawn(signals.stop(application.handle()));
         tracing::info!(%address, version = crate::VERSION, "listening on http://{address}");
-        tokio::spawn(stop_on_signal(application.handle()));
         // Not before listening: a database that is away must not keep the service from starting.
         tokio::spawn(check_database(database));
         application.run().await?;
@@ -26,27 +30,35 @@ pub(super) fn run() -> Result<(), CommandError> {
     })
 }
 
-/// SIGTERM and SIGINT: accept no more, finish what is in flight. A second one: at once.
-async fn stop_on_signal(server: ServerHandle) {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be handled; stop the service with SIGKILL");
-        return;
-    };
-    let mut next = async || {
+/// SIGTERM and SIGINT.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// From here on neither ends the process by itself.
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
         }
-    };
-    let name = next().await;
-    tracing::info!(signal = name, "stopping; requests in flight are finished");
-    let graceful = tokio::spawn(server.stop(true));
-    let name = next().await;
-    tracing::warn!(signal = name, "stopping at once");
-    graceful.abort();
-    server.stop(false).await;
+    }
+
+    /// The first: accept no more, finish what is in flight. A second one: at once.
+    async fn stop(mut self, server: ServerHandle) {
+        let name = self.next().await;
+        tracing::info!(signal = name, "stopping; requests in flight are finished");
+        let graceful = tokio::spawn(server.stop(true));
+        let name = self.next().await;
+        tracing::warn!(signal = name, "stopping at once");
+        graceful.abort();
+        server.stop(false).await;
+    }
 }
 
 /// Tells in the log, once, what requests will meet: no database, or an old schema.
