@@ -35,11 +35,7 @@ const ROUNDS: usize = 5;
 #[tokio::main]
 async fn main() {
     let database = Database::migrated().await;
-    let service = Serving::start(&[
-        ("DATABASE_URL", &database.url()),
-        ("THROTTLE", "off"),
-        ("RUST_LOG", "warn"),
-    ]);
+    let service = Serving::start(&[("DATABASE_URL", &database.url()), ("THROTTLE", "off")]);
     let client = service.client();
     let person =
         json!({"username": "somebody", "email": "somebody@example.com", "password": PASSWORD});

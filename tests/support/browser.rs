@@ -3,6 +3,8 @@
 
 mod person;
 
+pub use person::Network;
+
 use std::{
     fs,
     future::Future,

@@ -17,6 +17,7 @@ mod postgres;
 mod process;
 mod report;
 mod site;
+mod stage;
 mod wasm;
 mod watch;
 
@@ -40,6 +41,8 @@ enum Command {
     Setup(cmd::setup::Setup),
     Dev(cmd::dev::Dev),
     Test(cmd::test::Test),
+    Bench(cmd::bench::Bench),
+    Screenshots(cmd::screenshots::Screenshots),
     Site(cmd::site::Site),
     Ci(cmd::ci::Ci),
     /// Build the images of the commit, except those that the registry has
@@ -55,7 +58,7 @@ enum Command {
 
 /// The commands, by what one is about to do.
 const GROUPS: [(&str, &[&str]); 2] = [
-    ("On this machine", &["setup", "dev", "test", "site", "ci"]),
+    ("On this machine", &["setup", "dev", "test", "bench", "screenshots", "site", "ci"]),
     ("Ship", &["build", "push", "config"]),
 ];
 
@@ -90,6 +93,8 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(setup) => setup.run(&layout),
         Command::Dev(dev) => dev.run(&layout),
         Command::Test(test) => test.run(&layout),
+        Command::Bench(bench) => bench.run(&layout),
+        Command::Screenshots(screenshots) => screenshots.run(&layout),
         Command::Site(site) => site.run(&layout),
         Command::Ci(ci) => ci.run(&layout),
         Command::Build(ship) => match ship.run(&layout, "build")? {},
@@ -105,7 +110,7 @@ fn overview(command: &clap::Command) -> String {
         text.push_str(&format!("\n{group}:\n"));
         for subcommand in names.iter().filter_map(|name| command.find_subcommand(name)) {
             let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
-            text.push_str(&format!("  {:8} {about}\n", subcommand.get_name()));
+            text.push_str(&format!("  {:12} {about}\n", subcommand.get_name()));
         }
     }
     text.push_str("\n`cargo xtask <COMMAND> --help` lists a command's options.\n");

@@ -1,10 +1,15 @@
 //! What people bring to a page: a theme they prefer, a screen of some width, a keyboard and
 //! nothing else, a screen reader.
 
+use std::{path::Path, time::Duration};
+
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
 use super::Page;
+
+/// A picture of a longer page shows its beginning, in CSS pixels.
+const TALLEST: u32 = 2400;
 
 /// The rules: WCAG 2.2 up to AA, and what axe calls best practice.
 const AXE: &str = "
@@ -14,6 +19,17 @@ const AXE: &str = "
             `${id}: ${help}: ${nodes.map(node => node.html).join(' | ')}`)),
         error => done([String(error)]));
 ";
+
+/// What a network is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network {
+    /// How much later every answer comes.
+    pub latency: Duration,
+    /// Bytes per second towards the page; 0 for as many as there are.
+    pub down: u32,
+    /// Bytes per second from the page; 0 for as many as there are.
+    pub up: u32,
+}
 
 impl Page {
     /// Shows the page as to somebody who prefers this theme, `light` or `dark`.
@@ -34,12 +50,69 @@ impl Page {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
+    /// Gives the page its whole height on a screen this wide, and keeps a picture of it.
+    pub async fn picture(&self, width: u32, file: &Path) {
+        self.resize(width, 800).await;
+        let height = self.run("return document.documentElement.scrollHeight").await;
+        let height = height.as_u64().and_then(|height| u32::try_from(height).ok()).unwrap();
+        self.resize(width, height.min(TALLEST)).await;
+        self.browser.screenshot(file).await.unwrap();
+    }
+
     /// Cuts the page off the network, or joins it again.
     pub async fn go_offline(&self, offline: bool) {
+        self.network(offline, Network::default()).await;
+    }
+
+    /// Has every answer of the network come this much later.
+    pub async fn slow_down(&self, latency: Duration) {
+        self.limit_network(Network { latency, ..Network::default() }).await;
+    }
+
+    /// Gives the page a network like this.
+    pub async fn limit_network(&self, network: Network) {
+        self.network(false, network).await;
+    }
+
+    async fn network(&self, offline: bool, network: Network) {
+        // To the browser -1 means without a limit.
+        let limit = |bytes: u32| if bytes == 0 { json!(-1) } else { json!(bytes) };
         let conditions = json!({
-            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+            "offline": offline,
+            "latency": network.latency.as_millis(),
+            "downloadThroughput": limit(network.down),
+            "uploadThroughput": limit(network.up),
         });
+        self.devtools("Network.enable", json!({})).await;
         self.devtools("Network.emulateNetworkConditions", conditions).await;
+    }
+
+    /// Gives the page a processor so many times slower.
+    pub async fn slow_processor(&self, times: u32) {
+        self.devtools("Emulation.setCPUThrottlingRate", json!({ "rate": times })).await;
+    }
+
+    /// Has every page loaded anew.
+    pub async fn without_cache(&self) {
+        self.devtools("Network.enable", json!({})).await;
+        self.devtools("Network.setCacheDisabled", json!({ "cacheDisabled": true })).await;
+    }
+
+    /// Runs a script in each page from now on, before those of the page.
+    pub async fn before_each_page(&self, script: &str) {
+        self.devtools("Page.enable", json!({})).await;
+        let script = json!({ "source": script });
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    }
+
+    /// Puts the device's clock forward, as the page reads it.
+    pub async fn let_pass(&self, time: Duration) {
+        let script = format!(
+            "{{ const now = Date.now; Date.now = () => now.call(Date) + {}; }}",
+            time.as_millis()
+        );
+        // Through the debugger: a driver's script runs in a world of its own.
+        self.devtools("Runtime.evaluate", json!({ "expression": script })).await;
     }
 
     /// Asserts that axe-core finds no fault with what is shown.

@@ -1,7 +1,9 @@
 //! One file a command: its options beside what it does.
 
+pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod dev;
+pub(crate) mod screenshots;
 pub(crate) mod setup;
 pub(crate) mod ship;
 pub(crate) mod site;

@@ -3,21 +3,17 @@
 //! Everything is compiled once, with one set of packages, and then run part by part. A part that
 //! cannot run here is left out loudly; everything else still counts.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::axe;
-use crate::browser::Browser;
 use crate::claim::Claim;
-use crate::client;
+use crate::client::Profile;
 use crate::images;
 use crate::layout::Layout;
-use crate::postgres::{self, Server, container};
+use crate::postgres::container;
 use crate::process;
 use crate::report::{Outcome, Summary, is_ci, say};
+use crate::stage::{NO_BROWSER, Stage};
 
 /// Run all tests, against a PostgreSQL and a browser of their own
 #[derive(Debug, Default, Args)]
@@ -35,9 +31,6 @@ pub(crate) struct Test {
 const PACKAGES: [&str; 6] = ["contract", "users", "tests", "xtask", "bundler", "pipeline"];
 /// Those of them that have documentation with examples.
 const LIBRARIES: [&str; 2] = ["contract", "users"];
-
-/// Why what needs a browser cannot run.
-const NO_BROWSER: &str = "Chromium or chromedriver is missing; `cargo xtask setup` installs them";
 
 /// The module of the browser suite that needs axe-core.
 const ACCESSIBILITY: &str = "accessibility";
@@ -130,9 +123,8 @@ impl Test {
         if built != Outcome::Passed {
             return Ok(());
         }
-        let server = postgres::start_test(layout, &claim)?;
-        let mut tests =
-            Tests { layout, server, filter: self.filter.as_deref(), browser: None, axe: None };
+        let stage = Stage::development(layout, &claim)?;
+        let mut tests = Tests { layout, stage, filter: self.filter.as_deref() };
         for part in Part::ALL {
             if part == Part::Images && !self.images {
                 let how = "`cargo xtask test --images` builds and tests them".to_owned();
@@ -141,8 +133,9 @@ impl Test {
             }
             tests.part(part, summary)?;
             // What failed without a database says nothing about the code.
-            tests.server.check()?;
+            tests.stage.server.check()?;
         }
+        tests.client(summary)?;
         tests.documentation(summary)
     }
 }
@@ -158,16 +151,15 @@ pub(super) fn conclude(summary: &Summary) -> Result<()> {
     bail!("not everything passed");
 }
 
-fn packages() -> impl Iterator<Item = String> {
+/// All packages with tests, as arguments for cargo.
+pub(super) fn packages() -> impl Iterator<Item = String> {
     PACKAGES.iter().map(|package| format!("--package={package}"))
 }
 
 struct Tests<'a> {
     layout: &'a Layout,
-    server: Server,
+    stage: Stage<'a>,
     filter: Option<&'a str>,
-    browser: Option<Browser>,
-    axe: Option<PathBuf>,
 }
 
 impl Tests<'_> {
@@ -204,26 +196,17 @@ impl Tests<'_> {
 
     /// Makes ready what the browser suite needs, or says why that is impossible.
     fn prepare_browser(&mut self, summary: &mut Summary) -> Result<Option<String>> {
-        let Some(browser) = Browser::find() else {
+        if self.stage.find_browser().is_err() {
             return Ok(Some(NO_BROWSER.to_owned()));
-        };
-        self.browser = Some(browser);
-        match axe::ensure_script(self.layout) {
-            Ok(script) => self.axe = Some(script),
-            Err(error) => {
-                say(format_args!("the accessibility checks DO NOT RUN: {error:#}"));
-                let why = "axe-core is not here and cannot be fetched with pip".to_owned();
-                summary.add(ACCESSIBILITY, Outcome::NotRun(why), std::time::Duration::ZERO);
-            }
         }
-        let build = client::Build {
-            profile: client::Profile::Dev,
-            site: self.site(),
-            reload: false,
-            compress: false,
-        };
-        let built = summary
-            .part("building the client", || build.run(self.layout).map(|()| Outcome::Passed))?;
+        if let Err(error) = self.stage.fetch_axe() {
+            say(format_args!("the accessibility checks DO NOT RUN: {error:#}"));
+            let why = "axe-core is not here and cannot be fetched with pip".to_owned();
+            summary.add(ACCESSIBILITY, Outcome::NotRun(why), std::time::Duration::ZERO);
+        }
+        let built = summary.part("building the client", || {
+            self.stage.build_client(Profile::Dev).map(|()| Outcome::Passed)
+        })?;
         Ok((built != Outcome::Passed).then(|| "the client does not build".to_owned()))
     }
 
@@ -233,15 +216,12 @@ impl Tests<'_> {
             return Ok(Some(why));
         }
         // One of the tests sends a person's browser to `docker compose up`.
-        let Some(browser) = Browser::find() else { return Ok(Some(NO_BROWSER.to_owned())) };
-        self.browser = Some(browser);
+        if self.stage.find_browser().is_err() {
+            return Ok(Some(NO_BROWSER.to_owned()));
+        }
         let built = summary
             .part("building the images", || images::build(self.layout).map(|()| Outcome::Passed))?;
         Ok((built != Outcome::Passed).then(|| "the images do not build".to_owned()))
-    }
-
-    fn site(&self) -> std::path::PathBuf {
-        self.layout.test().join("site")
     }
 
     fn execute(&self, part: Part) -> Result<Outcome> {
@@ -258,7 +238,7 @@ impl Tests<'_> {
                 command.args(["--skip", &left_out]);
             }
         }
-        self.hand_over(&mut command);
+        self.stage.hand_over(&mut command);
         /// nextest's NO_TESTS_RUN, see <https://docs.rs/nextest-metadata>.
         const NO_TESTS_RUN: i32 = 4;
         let status = process::status(&mut command)?;
@@ -271,27 +251,23 @@ impl Tests<'_> {
 
     /// The tests that cannot run for want of axe-core, between `before` and `after`.
     fn left_out(&self, before: &str, after: &str) -> String {
-        if self.browser.is_some() && self.axe.is_none() {
+        if self.stage.lacks_axe() {
             format!("{before}{ACCESSIBILITY}{after}")
         } else {
             String::new()
         }
     }
 
-    /// Tells the tests where to find what was made ready for them.
-    fn hand_over(&self, command: &mut Command) {
-        command.env("TEST_DATABASE_URL", &self.server.url);
-        command.env("USERS_BIN", self.layout.program("users"));
-        command.env("PIPELINE_BIN", self.layout.program("pipeline"));
-        command.env("USERS_IMAGE", images::USERS).env("CLIENT_IMAGE", images::CLIENT);
-        if let Some(browser) = &self.browser {
-            command.env("CHROMIUM", &browser.chromium);
-            command.env("CHROMEDRIVER", &browser.driver);
-            command.env("CLIENT_DIR", self.site());
-        }
-        if let Some(script) = &self.axe {
-            command.env("AXE_SCRIPT", script);
-        }
+    /// What of the client needs no browser. Apart from the others: it has a framework of its own
+    /// to compile, which here is for this machine.
+    fn client(&self, summary: &mut Summary) -> Result<()> {
+        summary.part("unit tests of the client", || {
+            let mut command = process::cargo();
+            command.args(["test", "--quiet", "--package=client", "--"]).args(self.filter);
+            process::run(&mut command)?;
+            Ok(Outcome::Passed)
+        })?;
+        Ok(())
     }
 
     fn documentation(&self, summary: &mut Summary) -> Result<()> {

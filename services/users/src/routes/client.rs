@@ -43,6 +43,11 @@ pub(crate) fn configure(services: &mut ServiceConfig, dir: &Path) {
                     .add((header::CONTENT_SECURITY_POLICY, POLICY))
                     .add((header::CACHE_CONTROL, "no-cache")),
             )
-            .service(Files::new("/", dir).index_file("index.html").default_handler(fallback)),
+            .service(
+                Files::new("/", dir)
+                    .index_file("index.html")
+                    .try_compressed()
+                    .default_handler(fallback),
+            ),
     );
 }

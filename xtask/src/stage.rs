@@ -1,0 +1,101 @@
+//! What suites, benchmarks and screenshots need around them: a PostgreSQL, the programs, a built
+//! client and a browser; and how they are told where it is.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::axe;
+use crate::browser::Browser;
+use crate::claim::Claim;
+use crate::client;
+use crate::images;
+use crate::layout::Layout;
+use crate::postgres::{self, Server};
+
+/// Why what needs a browser cannot run.
+pub(crate) const NO_BROWSER: &str =
+    "Chromium or chromedriver is missing; `cargo xtask setup` installs them";
+
+/// What has been made ready. Ends with the value.
+pub(crate) struct Stage<'a> {
+    layout: &'a Layout,
+    /// PostgreSQL, for databases of everybody's own.
+    pub(crate) server: Server,
+    /// The program `users`.
+    users: PathBuf,
+    /// The built client.
+    site: PathBuf,
+    browser: Option<Browser>,
+    /// The script that looks for faults of accessibility.
+    axe: Option<PathBuf>,
+}
+
+impl<'a> Stage<'a> {
+    /// With the programs as they are while developing.
+    pub(crate) fn development(layout: &'a Layout, claim: &Claim) -> Result<Self> {
+        Ok(Self {
+            layout,
+            server: postgres::start_test(layout, claim)?,
+            users: layout.program("users"),
+            site: layout.test().join("site"),
+            browser: None,
+            axe: None,
+        })
+    }
+
+    /// With what production runs.
+    pub(crate) fn release(layout: &'a Layout, claim: &Claim) -> Result<Self> {
+        let development = Self::development(layout, claim)?;
+        Ok(Self {
+            users: layout.release_program("users"),
+            site: layout.test().join("release-site"),
+            ..development
+        })
+    }
+
+    /// Finds a browser; without one there is nothing to show the client in.
+    pub(crate) fn find_browser(&mut self) -> Result<()> {
+        self.browser = Some(Browser::find().context(NO_BROWSER)?);
+        Ok(())
+    }
+
+    /// Fetches what checks accessibility.
+    pub(crate) fn fetch_axe(&mut self) -> Result<()> {
+        self.axe = Some(axe::ensure_script(self.layout)?);
+        Ok(())
+    }
+
+    /// Whether there is a browser whose pages cannot be checked for accessibility.
+    pub(crate) fn lacks_axe(&self) -> bool {
+        self.browser.is_some() && self.axe.is_none()
+    }
+
+    /// Builds the client as the browser is to get it.
+    pub(crate) fn build_client(&self, profile: client::Profile) -> Result<()> {
+        let build = client::Build {
+            profile,
+            site: self.site.clone(),
+            reload: false,
+            compress: profile == client::Profile::Release,
+        };
+        build.run(self.layout)
+    }
+
+    /// Tells a program where to find it all.
+    pub(crate) fn hand_over(&self, command: &mut Command) {
+        command.env("TEST_DATABASE_URL", &self.server.url);
+        command.env("USERS_BIN", &self.users);
+        command.env("PIPELINE_BIN", self.layout.program("pipeline"));
+        command.env("USERS_IMAGE", images::USERS).env("CLIENT_IMAGE", images::CLIENT);
+        if let Some(browser) = &self.browser {
+            command.env("CHROMIUM", &browser.chromium);
+            command.env("CHROMEDRIVER", &browser.driver);
+            command.env("CLIENT_DIR", &self.site);
+        }
+        if let Some(script) = &self.axe {
+            command.env("AXE_SCRIPT", script);
+        }
+    }
+}
