@@ -1,5 +1,6 @@
 //! The whole application by the keyboard alone.
 
+use serde_json::json;
 use tests::{PASSWORD, browser::visit};
 
 const ENTER: &str = "\u{e007}";
@@ -84,6 +85,99 @@ async fn an_admin_adds_and_removes_a_user_without_a_mouse() {
         page.keys(ENTER).await;
         page.sees("User removed.").await;
         page.hides("[aria-label='Remove mary']").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_manages_the_own_account_without_a_mouse() {
+    const NEW_PASSWORD: &str = "another good password";
+    visit("keyboard_status", |visit| async move {
+        visit.register("michael").await;
+        let body = json!({"email": "michael@example.com", "password": PASSWORD});
+        let elsewhere = visit.api.post("/auth/login").header("user-agent", "curl/8.9.1");
+        elsewhere.json(body).await.ok(200);
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.shows("[data-testid=nav-status]").await;
+        page.tab_to("[data-testid=nav-status]").await;
+        page.keys(ENTER).await;
+        page.is_at("/status").await;
+        page.shows("[data-testid=sessions] li").await;
+
+        page.tab_to("[data-testid=edit]").await;
+        page.keys(ENTER).await;
+        page.shows("[data-testid=dialog]").await;
+        if !page.has_focus("#username").await {
+            page.tab_to("#username").await;
+        }
+        page.keys("-angelo").await;
+        page.keys(ENTER).await;
+        page.sees("User updated.").await;
+        page.sees("michael-angelo").await;
+
+        page.tab_to("[aria-label='Log out curl']").await;
+        page.keys(ENTER).await;
+        page.sees("That session has ended.").await;
+
+        page.tab_to("#current_password").await;
+        page.keys(PASSWORD).await;
+        page.tab_to("#new_password").await;
+        page.keys(NEW_PASSWORD).await;
+        page.keys(ENTER).await;
+        page.sees("Your password has been changed.").await;
+
+        page.tab_to("[data-testid=remove]").await;
+        page.keys(ENTER).await;
+        page.shows("[data-testid=confirm-remove]").await;
+        page.tab_to("[data-testid=confirm-remove]").await;
+        page.keys(ENTER).await;
+        page.shows("[data-testid=nav-login]").await;
+        let body = json!({"email": "michael@example.com", "password": NEW_PASSWORD});
+        visit.api.post("/auth/login").json(body).await.problem(401, "incorrect_credentials");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_finds_users_without_a_mouse() {
+    visit("keyboard_search", |visit| async move {
+        let add = "INSERT INTO users (username, email, created_date) SELECT 'user-' || n, \
+                   'user-' || n || '@example.com', now() FROM generate_series(1, 60) n";
+        visit.execute(add).await;
+        let page = &visit.page;
+        page.open("/").await;
+        page.shows("[data-testid=load-more]").await;
+        page.tab_to("[data-testid=load-more]").await;
+        page.keys(ENTER).await;
+        page.sees("60 users").await;
+        // The button is gone: the focus stays near, and not at the page's start.
+        page.until("the count has the focus", async || {
+            page.has_focus("[data-testid=users-count]").await
+        })
+        .await;
+        page.tab_to("#search").await;
+        page.keys("user-60").await;
+        page.sees("1 user").await;
+        assert!(page.has_focus("#search").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dialog_keeps_the_focus_inside() {
+    visit("keyboard_dialog", |visit| async move {
+        visit.register("boss").await;
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.click("[data-testid=add-user]").await;
+        page.shows("[data-testid=dialog]").await;
+        for _ in 0..20 {
+            page.keys(TAB).await;
+            // The browser's own controls, for which the body stands, are no dead end.
+            assert!(page.has_focus("[data-testid=dialog] *, body").await);
+        }
     })
     .await;
 }

@@ -5,6 +5,7 @@ mod account;
 mod doc;
 mod faults;
 mod forms;
+mod impatience;
 mod keyboard;
 mod navigation;
 mod search;

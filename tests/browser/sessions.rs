@@ -1,7 +1,12 @@
 //! Who is signed in: over reloads, over tabs, and from elsewhere.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tests::{PASSWORD, browser::visit};
+
+/// Longer than an access token is good for.
+const A_WHILE: Duration = Duration::from_mins(20);
 
 #[tokio::test]
 async fn a_reload_keeps_the_sign_in() {
@@ -74,6 +79,81 @@ async fn two_tabs_that_are_reloaded_at_once_stay_signed_in() {
             page.switch_to(&second).await;
             page.sees("michael@example.com").await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_expires_in_the_middle_of_an_action_is_renewed() {
+    visit("expires_midway", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.click("[data-testid=profile] ~ .actions [data-testid=edit]").await;
+        page.fill("username", "mike").await;
+        let refreshed = page.requests_to("/auth/refresh").await;
+        page.let_pass(A_WHILE).await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User updated.").await;
+        page.sees("mike").await;
+        page.is_at("/status").await;
+        assert_eq!(page.requests_to("/auth/refresh").await, refreshed + 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_tab_renews_the_token_for_both() {
+    visit("one_refresh", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        let (first, second) = page.second_tab().await;
+        page.switch_to(&second).await;
+        page.open("/about").await;
+        page.shows("[data-testid=nav-logout]").await;
+        let mut refreshed = 0;
+        for tab in [&first, &second] {
+            page.switch_to(tab).await;
+            refreshed += page.requests_to("/auth/refresh").await;
+            page.let_pass(A_WHILE).await;
+        }
+        // The first to need a token gets it, and tells the other.
+        for tab in [&first, &second] {
+            page.switch_to(tab).await;
+            page.follow("Users").await;
+            page.follow("User status").await;
+            page.sees("michael@example.com").await;
+            page.shows("[data-testid=sessions] li").await;
+        }
+        let mut now = 0;
+        for tab in [&first, &second] {
+            page.switch_to(tab).await;
+            now += page.requests_to("/auth/refresh").await;
+        }
+        assert_eq!(now, refreshed + 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_during_an_action_says_so_once_and_leads_back() {
+    visit("ends_midway", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.shows("[data-testid=sessions] li").await;
+        visit.execute("DELETE FROM sessions").await;
+        page.fill("current_password", PASSWORD).await;
+        page.fill("new_password", "another good password").await;
+        page.follow("Change the password").await;
+        page.is_at("/login").await;
+        page.sees("Your session has ended. Please log in again.").await;
+        assert_eq!(page.count("[data-testid=message]").await, 1);
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.follow("Log in").await;
+        page.is_at("/status").await;
+        page.sees("michael@example.com").await;
     })
     .await;
 }

@@ -1,0 +1,107 @@
+//! People who click twice, on every button that there is. The second click must do nothing: no
+//! second request, no dialog on a dialog, no error about what the first has done.
+
+use serde_json::json;
+use tests::{PASSWORD, browser::visit};
+
+#[tokio::test]
+async fn a_guest_may_click_twice() {
+    visit("twice_as_guest", |visit| async move {
+        let page = &visit.page;
+        page.open("/register").await;
+        page.double_click("[data-testid=submit]").await;
+        page.shows("#username[aria-invalid=true]").await;
+        assert_eq!(page.requests_to("/auth/register").await, 0);
+        page.fill("username", "michael").await;
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.double_click("[data-testid=submit]").await;
+        page.sees("You have registered successfully.").await;
+        assert_eq!(page.requests_to("/auth/register").await, 1);
+        page.fill("password", PASSWORD).await;
+        page.double_click("[data-testid=submit]").await;
+        page.sees("You have logged in successfully.").await;
+        assert_eq!(page.requests_to("/auth/login").await, 1);
+        page.double_click("[data-testid=dismiss]").await;
+        page.hides("[data-testid=message]").await;
+        page.double_click("[data-testid=nav-status]").await;
+        page.sees("michael@example.com").await;
+        page.double_click("[data-testid=nav-logout]").await;
+        page.sees("You have logged out.").await;
+        assert_eq!(page.requests_to("/auth/logout").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_admin_may_click_twice() {
+    visit("twice_as_admin", |visit| async move {
+        visit.register("boss").await;
+        visit.promote("boss").await;
+        let add = "INSERT INTO users (username, email, created_date) SELECT 'user-' || n, \
+                   'user-' || n || '@example.com', now() FROM generate_series(1, 60) n";
+        visit.execute(add).await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.sees("The first 50 users").await;
+        page.double_click("[data-testid=load-more]").await;
+        page.sees("61 users").await;
+
+        page.double_click("[data-testid=add-user]").await;
+        page.shows("[data-testid=dialog]").await;
+        page.double_click("[data-testid=cancel]").await;
+        page.hides("[data-testid=dialog]").await;
+        page.double_click("[data-testid=add-user]").await;
+        page.fill("username", "mary").await;
+        page.fill("email", "mary@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.double_click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User added.").await;
+        page.sees("62 users").await;
+        page.hides("[data-testid=dialog]").await;
+
+        page.double_click("[aria-label='Edit mary']").await;
+        page.fill("username", "mary-jane").await;
+        page.double_click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User updated.").await;
+        page.hides("[data-testid=dialog]").await;
+
+        page.double_click("[aria-label='Remove mary-jane']").await;
+        page.double_click("[data-testid=confirm-remove]").await;
+        page.sees("User removed.").await;
+        page.sees("61 users").await;
+        page.hides("[data-testid=dialog]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_owner_of_an_account_may_click_twice() {
+    visit("twice_on_status", |visit| async move {
+        visit.register("michael").await;
+        for agent in ["curl/8.9.1", "Wget/1.24"] {
+            let body = json!({"email": "michael@example.com", "password": PASSWORD});
+            let login = visit.api.post("/auth/login").header("user-agent", agent);
+            login.json(body).await.ok(200);
+        }
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.double_click("[aria-label='Log out curl']").await;
+        page.sees("That session has ended.").await;
+        page.until("two are left", async || page.count("[data-testid=sessions] li").await == 2)
+            .await;
+        page.double_click("[data-testid=end-others]").await;
+        page.until("one is left", async || page.count("[data-testid=sessions] li").await == 1)
+            .await;
+        page.fill("current_password", PASSWORD).await;
+        page.fill("new_password", "another good password").await;
+        page.double_click("[data-testid=password-form] [data-testid=submit]").await;
+        page.sees("Your password has been changed.").await;
+        assert_eq!(page.requests_to("/auth/password").await, 1);
+        page.double_click("[data-testid=logout-everywhere]").await;
+        page.sees("You have logged out.").await;
+        assert_eq!(page.requests_to("/auth/logout").await, 1);
+    })
+    .await;
+}
