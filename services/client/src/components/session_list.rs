@@ -212,8 +212,8 @@ fn browser_name(user_agent: &str) -> String {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) if user_agent.is_empty() => "Unknown program".to_owned(),
-        // A program of the person's own, by its first word.
-        (None, None) => user_agent.split_whitespace().next().unwrap_or(user_agent).to_owned(),
+        // A program of the person's own, without its version and the rest.
+        (None, None) => user_agent.split(['/', ' ']).next().unwrap_or(user_agent).to_owned(),
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
                 "Firefox on Linux",
             ),
             ("curl/8.9.1", "curl"),
-            ("HTTPie/3.2", "HTTPie/3.2"),
+            ("HTTPie/3.2", "HTTPie"),
             ("", "Unknown program"),
         ] {
             assert_eq!(browser_name(user_agent), name);
