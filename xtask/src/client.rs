@@ -100,9 +100,7 @@ impl Build {
         let mut cargo = process::cargo();
         cargo.args(["build", "--package", "client", "--bin", "client", "--target", wasm::TARGET]);
         cargo.args(["--profile", profile, "--target-dir"]).arg(&target);
-        if let Some(rustc) = &compiler.rustc {
-            cargo.env("RUSTC", rustc);
-        }
+        compiler.hand_over(&mut cargo);
         process::run(&mut cargo)?;
         Ok(target.join(wasm::TARGET).join(directory).join("client.wasm"))
     }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     browser,
-    components::{Navigation, live, word},
+    components::{Navigation, follow, live, word},
     messages::{MessageRegion, Messages},
     pages::{About, Login, NewcomersEmail, NotFound, Register, Status, UserList, Users},
     router::Router,
@@ -66,15 +66,16 @@ pub(crate) fn App() -> impl IntoView {
 
 /// Leads people from pages that are not for them to one that is.
 fn keep_the_door(router: Router, session: Session, messages: Messages) {
-    Effect::new(move |previous: Option<String>| {
+    let mut previous = untrack(|| router.path());
+    follow(move || {
         let path = router.path();
-        if previous.is_some_and(|previous| previous != path) {
+        if previous != path {
             messages.page_changed();
         }
-        path
+        previous = path;
     });
 
-    Effect::new(move |_| {
+    follow(move || {
         let path = router.path();
         let ended = session.has_ended();
         let target = match session.identity() {

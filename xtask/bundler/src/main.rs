@@ -9,7 +9,7 @@ mod site;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use walrus::{Module, ModuleConfig};
 use wasm_bindgen_cli_support::Bindgen;
@@ -72,9 +72,13 @@ fn bundle(options: &Options, scratch: &Path) -> Result<()> {
         .with_context(|| format!("wasm-bindgen refuses {}", options.wasm.display()))?;
 
     let mut site = Site::new(&options.out, options.compress)?;
-    let script = with_snippets(&mut site, scratch)?;
+    let mut script = with_snippets(&mut site, scratch)?;
+    let mut wasm = fs::read(scratch.join(format!("{STEM}_bg.wasm")))?;
+    if options.release {
+        (script, wasm) = shorten(&script, &wasm)?;
+    }
     let script = site.asset(STEM, "js", script.as_bytes())?;
-    let wasm = site.asset(STEM, "wasm", &fs::read(scratch.join(format!("{STEM}_bg.wasm")))?)?;
+    let wasm = site.asset(STEM, "wasm", &wasm)?;
     let boot = site.asset("boot", "js", page::boot(&script, &wasm).as_bytes())?;
     let styles = match fs::read(options.client.join("styles.css")) {
         Ok(styles) => Some(site.asset("styles", "css", &styles)?),
@@ -144,6 +148,25 @@ fn module(options: &Options) -> Result<Module> {
         module.exports.delete(export);
     }
     Ok(module)
+}
+
+/// Gives what the module imports from its script short names, and the script no indentation. The
+/// names that wasm-bindgen chooses end in a hash, which nothing compresses, in both files.
+fn shorten(script: &str, wasm: &[u8]) -> Result<(String, Vec<u8>)> {
+    let mut module = ModuleConfig::new()
+        .strict_validate(false)
+        .generate_name_section(false)
+        .generate_producers_section(false)
+        .parse(wasm)?;
+    let mut script: String =
+        script.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+    for (number, import) in module.imports.iter_mut().enumerate() {
+        let (long, short) = (format!("\n{}: ", import.name), format!("i{number}"));
+        ensure!(script.matches(&long).count() == 1, "the script does not define {}", import.name);
+        script = script.replace(&long, &format!("\n{short}: "));
+        import.name = short;
+    }
+    Ok((script, module.emit_wasm()))
 }
 
 /// The module that wasm-bindgen made. Scripts that crates bring along lie beside it; their

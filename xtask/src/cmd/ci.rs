@@ -124,10 +124,11 @@ fn lint_client(layout: &Layout) -> Result<Outcome> {
     let target = layout.wasm_target();
     let mut clippy = process::cargo();
     clippy.args(["clippy", "--package", "client", "--all-targets"]);
-    if let Some(rustc) = &compiler.rustc {
+    if compiler.rustc.is_some() {
         wasm::keep_apart(&target, &compiler)?;
         let mut compile = process::cargo();
-        compile.args(["rustc", "--package", "client", "--bin", "client"]).env("RUSTC", rustc);
+        compile.args(["rustc", "--package", "client", "--bin", "client"]);
+        compiler.hand_over(&mut compile);
         compile.args(["--target", wasm::TARGET, "--target-dir"]).arg(&target);
         process::run(compile.args(["--", "--deny", "warnings"]))?;
     } else {

@@ -28,6 +28,10 @@ pub(crate) struct Compiler {
     pub(crate) identity: String,
 }
 
+/// Leptos then compiles views behind a pointer instead of anew for each type: 11 KB less to
+/// download, compressed.
+const FLAGS: &str = "--cfg erase_components";
+
 impl Compiler {
     /// Takes a compiler if it has the target's standard library.
     fn at(rustc: Option<PathBuf>) -> Option<Self> {
@@ -49,6 +53,15 @@ impl Compiler {
         let made = made.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
         let identity = format!("{version}standard library: {} of {made}\n", std.path().display());
         Some(Self { rustc, identity })
+    }
+
+    /// Has cargo use it for the client, with the flags that everything of the client needs.
+    pub(crate) fn hand_over(&self, cargo: &mut Command) {
+        if let Some(rustc) = &self.rustc {
+            cargo.env("RUSTC", rustc);
+        }
+        // Those of the environment are meant for this machine.
+        cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS);
     }
 
     /// The compiler that is ready, if one is. Changes nothing.

@@ -35,3 +35,9 @@ pub(crate) fn fact(fact: impl Fn() -> bool + Send + Sync + 'static) -> Memo<bool
 pub(crate) fn flag(flag: impl Fn() -> bool + Send + Sync + 'static) -> Signal<&'static str> {
     Signal::derive(move || if flag() { "true" } else { "false" })
 }
+
+/// Does `action` now, and again whenever what it has read changes.
+pub(crate) fn follow(action: impl FnMut() + 'static) {
+    let mut action: Box<dyn FnMut()> = Box::new(action);
+    Effect::new(move |_| action());
+}

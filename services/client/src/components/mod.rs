@@ -16,7 +16,7 @@ mod user_table;
 pub(crate) use self::{
     avatar::Avatar,
     dialog::{Dialog, DialogHandle},
-    live::{fact, flag, live, text, word},
+    live::{fact, flag, follow, live, text, word},
     navigation::Navigation,
     page::Page,
     password_form::PasswordForm,

@@ -3,7 +3,7 @@
 use contract::{ErrorCode, Session as SessionInfo};
 use leptos::{html, prelude::*, task::spawn_local};
 
-use super::{SignOut, fact, flag, live, text};
+use super::{SignOut, fact, flag, follow, live, text};
 use crate::{
     api, browser,
     messages::{Kind, Messages},
@@ -33,7 +33,7 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
             }
         });
     };
-    Effect::new(move |_| {
+    follow(move || {
         version.track();
         load();
     });

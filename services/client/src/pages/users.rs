@@ -6,7 +6,7 @@ use leptos::{ev, prelude::*, task::spawn_local};
 use super::UserList;
 use crate::{
     browser,
-    components::{Page, UserAction, UserDialog, UserTable, fact, live},
+    components::{Page, UserAction, UserDialog, UserTable, fact, follow, live},
     router::{Arrival, Router},
     session::{Identity, Session},
 };
@@ -27,17 +27,18 @@ pub(crate) fn Users() -> impl IntoView {
         Identity::Guest => Some(None),
         Identity::SignedIn(user) => Some(Some((user.id, user.is_admin))),
     });
-    Effect::new(move |before: Option<Option<_>>| {
+    let mut before = None;
+    follow(move || {
         let reader = reader.get();
-        if before.is_some_and(|before| before != reader) {
+        let is_first = before.is_none();
+        if before.replace(reader).is_some_and(|before| before != reader) {
             action.set(None);
         }
         if reader.is_some() {
             // Who comes back finds the list as they left it.
-            let returns = before.is_none() && router.arrival() == Arrival::Returned;
+            let returns = is_first && router.arrival() == Arrival::Returned;
             list.show(&router.query("q").unwrap_or_default(), reader, returns);
         }
-        reader
     });
 
     let is_admin = fact(move || session.user().is_some_and(|user| user.is_admin == Some(true)));
