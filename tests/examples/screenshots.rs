@@ -1,7 +1,11 @@
 //! Pictures of every page and state of the client, at three widths, in both themes. Run by
 //! `cargo xtask screenshots`, which hands over a database, a browser and a built client.
 
-#![expect(clippy::unwrap_used, reason = "a picture that cannot be taken must end it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a picture that cannot be taken must end it"
+)]
 
 use std::{
     fs,

@@ -2,6 +2,7 @@
 //! program that serves the built client.
 
 mod person;
+mod site;
 
 pub use person::Network;
 
@@ -19,10 +20,10 @@ use thirtyfour::{
     WindowHandle,
 };
 
+use self::site::Site;
 use crate::{
-    Client, Database,
+    Client,
     guard::{Guarded, free_port},
-    program::Serving,
 };
 
 /// How long a page may take to show something. The tests' machine may be busy.
@@ -66,7 +67,7 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let site = Arc::new(Site::start(settings).await);
-    let (api, held) = (site.serving.client(), Arc::clone(&site));
+    let (api, held) = (Client::new(site.base()), Arc::clone(&site));
     visit_at(name, &site.base(), |page| test(Visit { page, api, site: held })).await;
 }
 
@@ -120,14 +121,13 @@ impl Visit {
 
     /// Makes a registered person an administrator.
     pub async fn promote(&self, name: &str) {
-        let client = self.site.database.client().await;
-        let promote = "UPDATE users SET is_admin = true WHERE username = $1";
-        assert_eq!(client.execute(promote, &[&name]).await.unwrap(), 1);
+        assert!(name.chars().all(char::is_alphanumeric), "{name} would need quoting");
+        self.execute(&format!("UPDATE users SET is_admin = true WHERE username = '{name}'")).await;
     }
 
     /// Runs a statement on the site's database.
     pub async fn execute(&self, sql: &str) {
-        self.site.database.execute(sql).await;
+        self.site.execute(sql).await;
     }
 
     /// Signs in by the form, with the password that everybody has at first.
@@ -147,31 +147,7 @@ impl Visit {
 
     /// Ends the API, as an outage does.
     pub fn stop_the_api(&self) {
-        self.site.serving.terminate();
-    }
-}
-
-/// The API serving the client, with a database of its own.
-#[derive(Debug)]
-struct Site {
-    serving: Serving,
-    database: Database,
-}
-
-impl Site {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let client = std::env::var("CLIENT_DIR").unwrap_or_else(|_| {
-            panic!("CLIENT_DIR names no built client: run `cargo xtask test`, which builds it")
-        });
-        let database = Database::migrated().await;
-        let url = database.url();
-        let mut all = vec![("DATABASE_URL", url.as_str()), ("CLIENT_DIR", client.as_str())];
-        all.extend_from_slice(settings);
-        Self { serving: Serving::start(&all), database }
-    }
-
-    fn base(&self) -> String {
-        format!("http://{}", self.serving.address())
+        self.site.stop_the_api();
     }
 }
 

@@ -1,11 +1,13 @@
 //! Builds the images that production runs, for the tests that look at them. What is shipped is
 //! built by the pipeline, from committed files and with the registry's caches.
 
-use std::process::Command;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
 use crate::layout::Layout;
+use crate::port;
 use crate::process;
 use crate::report::say;
 
@@ -30,4 +32,44 @@ pub(crate) fn build(layout: &Layout) -> Result<()> {
         process::run(docker.env("DOCKER_BUILDKIT", "1").arg(&layout.root))?;
     }
     Ok(())
+}
+
+/// `docker compose up`, with both images under test; all of it goes with the value.
+pub(crate) struct Composed {
+    project: String,
+    port: u16,
+}
+
+impl Composed {
+    /// Brings the containers up and waits until they are healthy.
+    ///
+    /// # Errors
+    /// One is not; Docker has said which.
+    pub(crate) fn up(layout: &Layout) -> Result<Self> {
+        let port = port::free()?;
+        let composed = Self { project: format!("{}-test", layout.id()), port };
+        let mut up = Command::new("docker");
+        up.args(["compose", "up", "--detach", "--wait", "--quiet-pull"]);
+        composed.hand_over(&mut up);
+        process::run(&mut up)?;
+        Ok(composed)
+    }
+
+    /// Has `docker compose`, and the tests that call it, mean these containers.
+    pub(crate) fn hand_over(&self, command: &mut Command) {
+        command.env("COMPOSE_PROJECT_NAME", &self.project);
+        command.env("COMPOSE_URL", format!("http://127.0.0.1:{}", self.port));
+        command.env("PORT", self.port.to_string());
+        command.env("USERS_IMAGE", USERS).env("CLIENT_IMAGE", CLIENT);
+    }
+}
+
+impl Drop for Composed {
+    fn drop(&mut self) {
+        let mut down = Command::new("docker");
+        down.args(["compose", "down", "--volumes", "--remove-orphans", "--timeout=5"]);
+        self.hand_over(&mut down);
+        // Also after Ctrl-C, which must not reach it. Docker has said what is left, if something is.
+        let _ = down.process_group(0).stdin(Stdio::null()).status();
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::claim::Claim;
 use crate::client::Profile;
-use crate::images;
+use crate::images::{self, Composed};
 use crate::layout::Layout;
 use crate::postgres::container;
 use crate::process;
@@ -35,6 +35,9 @@ const LIBRARIES: [&str; 2] = ["contract", "users"];
 /// The module of the browser suite that needs axe-core.
 const ACCESSIBILITY: &str = "accessibility";
 
+/// The test of the browser suite that gives the API settings of its own.
+const OWN_SETTINGS: &str = "too_many_tries";
+
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -48,11 +51,13 @@ enum Part {
     Browser,
     /// The images that production runs; only where asked for, since building them takes minutes.
     Images,
+    /// The browser suite once more, with the containers of `docker compose up` behind the pages.
+    Compose,
 }
 
 impl Part {
-    const ALL: [Self; 5] =
-        [Self::Unit, Self::BlackBox, Self::Containers, Self::Browser, Self::Images];
+    const ALL: [Self; 6] =
+        [Self::Unit, Self::BlackBox, Self::Containers, Self::Browser, Self::Images, Self::Compose];
 
     fn name(self) -> &'static str {
         match self {
@@ -61,6 +66,7 @@ impl Part {
             Self::Containers => "container tests",
             Self::Browser => "browser tests",
             Self::Images => "image tests",
+            Self::Compose => "browser tests, images",
         }
     }
 
@@ -74,7 +80,7 @@ impl Part {
                  or binary(pipeline))"
             }
             Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
-            Self::Browser => "kind(test) and binary(browser)",
+            Self::Browser | Self::Compose => "kind(test) and binary(browser)",
             Self::Images => "kind(test) and binary(images)",
         }
     }
@@ -90,7 +96,7 @@ impl Part {
                 suites.iter().filter(|name| !is_special(name)).map(|name| suite(name)).collect()
             }
             Self::Containers => vec![suite("containers"), suite("pipeline")],
-            Self::Browser => vec![suite("browser")],
+            Self::Browser | Self::Compose => vec![suite("browser")],
             Self::Images => vec![suite("images")],
         }
     }
@@ -124,9 +130,10 @@ impl Test {
             return Ok(());
         }
         let stage = Stage::development(layout, &claim)?;
-        let mut tests = Tests { layout, stage, filter: self.filter.as_deref() };
+        let filter = self.filter.as_deref();
+        let mut tests = Tests { layout, stage, filter, images: None, composed: None };
         for part in Part::ALL {
-            if part == Part::Images && !self.images {
+            if matches!(part, Part::Images | Part::Compose) && !self.images {
                 let how = "`cargo xtask test --images` builds and tests them".to_owned();
                 summary.add(part.name(), Outcome::Skipped(how), std::time::Duration::ZERO);
                 continue;
@@ -160,6 +167,9 @@ struct Tests<'a> {
     layout: &'a Layout,
     stage: Stage<'a>,
     filter: Option<&'a str>,
+    /// What hinders the images, once they have been tried.
+    images: Option<Option<String>>,
+    composed: Option<Composed>,
 }
 
 impl Tests<'_> {
@@ -173,6 +183,7 @@ impl Tests<'_> {
             Part::Containers => containers_hindrance(),
             Part::Browser => self.prepare_browser(summary)?,
             Part::Images => self.prepare_images(summary)?,
+            Part::Compose => self.compose(summary)?,
         };
         if let Some(why) = hindrance {
             say(format_args!("{} DO NOT RUN: {why}", part.name()));
@@ -180,6 +191,7 @@ impl Tests<'_> {
             return Ok(());
         }
         summary.part(part.name(), || self.execute(part))?;
+        self.composed = None;
         Ok(())
     }
 
@@ -210,35 +222,63 @@ impl Tests<'_> {
         Ok((built != Outcome::Passed).then(|| "the client does not build".to_owned()))
     }
 
-    /// Builds the images, or says why that is impossible.
+    /// Builds the images, once, or says why that is impossible.
     fn prepare_images(&mut self, summary: &mut Summary) -> Result<Option<String>> {
-        if let Some(why) = containers_hindrance() {
-            return Ok(Some(why));
+        if let Some(hindrance) = &self.images {
+            return Ok(hindrance.clone());
         }
+        let mut hindrance = containers_hindrance();
         // One of the tests sends a person's browser to `docker compose up`.
         if self.stage.find_browser().is_err() {
-            return Ok(Some(NO_BROWSER.to_owned()));
+            hindrance = Some(NO_BROWSER.to_owned());
         }
-        let built = summary
-            .part("building the images", || images::build(self.layout).map(|()| Outcome::Passed))?;
-        Ok((built != Outcome::Passed).then(|| "the images do not build".to_owned()))
+        if hindrance.is_none() {
+            let built = summary.part("building the images", || {
+                images::build(self.layout).map(|()| Outcome::Passed)
+            })?;
+            hindrance = (built != Outcome::Passed).then(|| "the images do not build".to_owned());
+        }
+        self.images = Some(hindrance.clone());
+        Ok(hindrance)
+    }
+
+    /// Starts the containers, or says why that is impossible.
+    fn compose(&mut self, summary: &mut Summary) -> Result<Option<String>> {
+        if let Some(why) = self.prepare_images(summary)? {
+            return Ok(Some(why));
+        }
+        let started = summary.part("docker compose up", || {
+            self.composed = Some(Composed::up(self.layout)?);
+            Ok(Outcome::Passed)
+        })?;
+        Ok((started != Outcome::Passed).then(|| "docker compose up failed".to_owned()))
     }
 
     fn execute(&self, part: Part) -> Result<Outcome> {
         let mut command = process::cargo();
         if has_nextest() {
             command.args(["nextest", "run", "--no-fail-fast", "-E"]);
-            command.arg(format!("{}{}", part.nextest(), self.left_out(" and not test(", ")")));
+            let left_out: Vec<_> =
+                self.left_out().iter().map(|name| format!(" and not test({name})")).collect();
+            command.arg(format!("{}{}", part.nextest(), left_out.concat()));
             command.args(packages()).args(self.filter);
+            if self.composed.is_some() {
+                command.arg("--test-threads=1");
+            }
         } else {
             command.args(["test", "--no-fail-fast"]).args(packages());
             command.args(part.cargo_test(&suites(self.layout))).arg("--").args(self.filter);
-            let left_out = self.left_out("", "");
-            if !left_out.is_empty() {
-                command.args(["--skip", &left_out]);
+            for name in self.left_out() {
+                command.args(["--skip", name]);
+            }
+            if self.composed.is_some() {
+                command.arg("--test-threads=1");
             }
         }
         self.stage.hand_over(&mut command);
+        if let Some(composed) = &self.composed {
+            composed.hand_over(&mut command);
+        }
         /// nextest's NO_TESTS_RUN, see <https://docs.rs/nextest-metadata>.
         const NO_TESTS_RUN: i32 = 4;
         let status = process::status(&mut command)?;
@@ -249,13 +289,12 @@ impl Tests<'_> {
         })
     }
 
-    /// The tests that cannot run for want of axe-core, between `before` and `after`.
-    fn left_out(&self, before: &str, after: &str) -> String {
-        if self.stage.lacks_axe() {
-            format!("{before}{ACCESSIBILITY}{after}")
-        } else {
-            String::new()
-        }
+    /// The tests that cannot run: those that need axe-core where it is not here, and those that
+    /// need settings of their own where the containers have theirs already.
+    fn left_out(&self) -> Vec<&'static str> {
+        let accessibility = self.stage.lacks_axe().then_some(ACCESSIBILITY);
+        let own_settings = self.composed.as_ref().map(|_| OWN_SETTINGS);
+        accessibility.into_iter().chain(own_settings).collect()
     }
 
     /// What of the client needs no browser. Apart from the others: it has a framework of its own
