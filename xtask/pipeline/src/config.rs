@@ -6,15 +6,27 @@
 //! |---|---|
 //! | `REGISTRY_HOST` | `registry.host` |
 //! | `REGISTRY_USERNAME`, `REGISTRY_PASSWORD` | the login of a registry that is not ECR's; never in the file |
+//! | `APP_URL` | `aws.url` |
 //! | a build argument's own name, such as `API_SERVICE_URL` | that entry of `services.*.build_args` |
 //!
-//! Region, account and credentials come from the usual AWS sources and are no part of this.
+//! Region, account and credentials come from the usual AWS sources and are no part of this. What
+//! fills the placeholders of the task definitions is [`crate::template`]'s matter.
+
+mod file;
+pub(crate) mod names;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use self::file::File;
+pub(crate) use self::file::Scalar;
+use self::resolve::Resolver;
 
 /// Where the file lies, from the workspace's root.
 pub(crate) const PATH: &str = "ecs/pipeline.toml";
@@ -24,6 +36,12 @@ pub(crate) const HOST_VARIABLE: &str = "REGISTRY_HOST";
 pub(crate) const USERNAME_VARIABLE: &str = "REGISTRY_USERNAME";
 /// The password for it.
 pub(crate) const PASSWORD_VARIABLE: &str = "REGISTRY_PASSWORD";
+/// The application's address.
+pub(crate) const URL_VARIABLE: &str = "APP_URL";
+/// How long a deployment may take where nothing is said: a cold build and two slow rollouts.
+const TIMEOUT: u64 = 30 * 60;
+/// How many releases are kept where nothing is said.
+const KEEP: u32 = 10;
 
 /// What is wrong with the file.
 #[derive(Debug, thiserror::Error)]
@@ -36,52 +54,11 @@ pub(crate) enum Error {
     #[error("{}:{line}: {message}", .path.display())]
     Wrong { path: PathBuf, line: usize, message: String },
     #[error("{}: {key} = {value:?}: {rule}", .path.display())]
-    Invalid { path: PathBuf, key: &'static str, value: String, rule: &'static str },
-}
-
-/// The file, as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    #[serde(default)]
-    registry: RegistrySection,
-    #[serde(default)]
-    images: ImagesSection,
-    services: ServicesSection,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegistrySection {
-    host: Option<String>,
-    login: Option<Login>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImagesSection {
-    platform: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServicesSection {
-    users: ServiceSection,
-    client: ServiceSection,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServiceSection {
-    dockerfile: Option<String>,
-    repository: Option<String>,
-    #[serde(default)]
-    build_args: BTreeMap<String, String>,
+    Invalid { path: PathBuf, key: String, value: String, rule: &'static str },
 }
 
 /// How to sign in to the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Login {
     /// With a token that ECR gives for the AWS credentials.
@@ -111,7 +88,17 @@ fn is_ecr(host: &str) -> bool {
 
 /// One of the two services.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ServiceName {
@@ -150,6 +137,24 @@ pub(crate) struct Service {
     /// Its Dockerfile's arguments besides `APP_VERSION`. They show in the image's history: no
     /// place for secrets.
     pub(crate) build_args: BTreeMap<String, String>,
+    /// The ECS service.
+    pub(crate) ecs_service: String,
+    /// The family of its task definitions.
+    pub(crate) family: String,
+    /// The container that the load balancer reaches, and in which commands run.
+    pub(crate) container: String,
+    /// The load balancer's target group.
+    pub(crate) target_group: String,
+    /// The CloudWatch log group.
+    pub(crate) log_group: String,
+    /// The file with its task definition, from the workspace's root.
+    pub(crate) task_definition: String,
+    /// The file with its service, from the workspace's root.
+    pub(crate) service_definition: String,
+    /// What must run the new release before this one moves.
+    pub(crate) depends_on: Vec<ServiceName>,
+    /// In which round it moves: 0 first. Services of one level move side by side.
+    pub(crate) level: u8,
 }
 
 /// The configuration, with every name resolved.
@@ -161,12 +166,51 @@ pub(crate) struct Config {
     pub(crate) login: Login,
     /// What the images run on, such as `linux/amd64`.
     pub(crate) platform: String,
+    /// What all names derive from.
+    pub(crate) name: String,
+    /// What this is a pipeline to: `production`.
+    pub(crate) environment: String,
+    /// The branch whose tip is released.
+    pub(crate) branch: String,
+    /// The ECS cluster.
+    pub(crate) cluster: String,
+    /// The CloudFormation stack whose outputs fill placeholders.
+    pub(crate) stack: String,
+    /// The bucket with the records and the lock; `None` for the one that [`Config::bucket`] names.
+    pub(crate) bucket: Option<String>,
+    /// The load balancer.
+    pub(crate) load_balancer: String,
+    /// The application's address; `None` for the load balancer's own.
+    pub(crate) url: Option<String>,
+    /// The role with which ECS starts tasks.
+    pub(crate) execution_role: String,
+    /// The role that the application has.
+    pub(crate) task_role: String,
+    /// The database.
+    pub(crate) database: Database,
+    /// How long a deployment may take.
+    pub(crate) timeout: Duration,
+    /// How many releases `prune` keeps.
+    pub(crate) keep: u32,
+    /// What placeholders stand for where nobody else says it.
+    pub(crate) values: BTreeMap<String, Scalar>,
+    /// What `infra` gives to the stack's parameters.
+    pub(crate) parameters: BTreeMap<String, Scalar>,
     services: [Service; 2],
     settings: Vec<Setting>,
 }
 
+/// The database that the application keeps its data in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Database {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it must never be dropped from here.
+    pub(crate) protected: bool,
+}
+
 /// A line of `config show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Setting {
     /// As in the file.
     pub(crate) key: String,
@@ -177,7 +221,7 @@ pub(crate) struct Setting {
 }
 
 /// Where a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Origin {
     /// The configuration file.
@@ -209,50 +253,130 @@ impl Config {
             let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
             Error::Wrong { path: path.to_owned(), line, message: explain(error.message()) }
         })?;
-        let invalid = |key, value: &str, rule| {
-            Err(Error::Invalid { path: path.to_owned(), key, value: value.to_owned(), rule })
-        };
+        let settings = Vec::new();
+        let mut resolver = Resolver { path, environment, settings };
         let name = file.name;
-        if !is_name(&name) {
-            let rule = "lower-case letters, digits and single hyphens, at most 40 characters";
-            return invalid("name", &name, rule);
-        }
-        let mut resolver = Resolver { environment, settings: Vec::new() };
+        resolver.check("name", &name, names::NAME)?;
         resolver.note("name", &name, Origin::File);
-        let registry_host =
-            resolver.optional("registry.host", Some(HOST_VARIABLE), file.registry.host);
-        if let Some(host) = registry_host.as_deref().filter(|host| !is_host(host)) {
-            let rule = "a host name with its port, without https:// and without a path";
-            return invalid("registry.host", host, rule);
-        }
-        let login = match file.registry.login {
-            Some(login) => {
-                resolver.note("registry.login", &format!("{login:?}").to_lowercase(), Origin::File);
-                login
-            }
-            None => {
-                let login = Login::of(registry_host.as_deref());
-                let word = format!("{login:?}").to_lowercase();
-                resolver.note("registry.login", &word, Origin::Default);
-                login
-            }
-        };
+        let environment =
+            resolver.or_default("environment", file.environment, || "production".into());
+        let branch = resolver.or_default("branch", file.branch, || "main".into());
+        let registry_host = resolver.optional(
+            "registry.host",
+            Some(HOST_VARIABLE),
+            file.registry.host,
+            names::HOST,
+        )?;
+        let login = file.registry.login.unwrap_or_else(|| Login::of(registry_host.as_deref()));
+        let origin = if file.registry.login.is_some() { Origin::File } else { Origin::Default };
+        let word = format!("{login:?}").to_lowercase();
+        resolver.note("registry.login", &word, origin);
         if login != Login::Ecr && registry_host.is_none() {
             let rule = "only ECR names its own host: set registry.host as well";
-            return invalid("registry.login", &format!("{login:?}").to_lowercase(), rule);
+            return Err(resolver.invalid("registry.login", &word, rule));
         }
         let platform =
             resolver.or_default("images.platform", file.images.platform, || "linux/amd64".into());
-        let users = resolver.service(&name, ServiceName::Users, file.services.users);
-        let client = resolver.service(&name, ServiceName::Client, file.services.client);
-        for service in [&users, &client] {
-            if !is_repository(&service.repository) {
-                let rule = "a repository's name has lower-case letters, digits and . _ - /";
-                return invalid("repository", &service.repository, rule);
-            }
+        let (aws, derived) = (file.aws, |suffix: &str| format!("{name}-{suffix}"));
+        let cluster = resolver.name("aws.cluster", aws.cluster, derived("cluster"), names::ECS)?;
+        let stack = resolver.name("aws.stack", aws.stack, name.clone(), names::STACK)?;
+        let bucket = resolver.optional("aws.bucket", None, aws.bucket, names::BUCKET)?;
+        let load_balancer = resolver.name(
+            "aws.load_balancer",
+            aws.load_balancer,
+            derived("alb"),
+            names::LOAD_BALANCER,
+        )?;
+        let url = resolver.optional("aws.url", Some(URL_VARIABLE), aws.url, names::URL)?;
+        let execution_role = resolver.name(
+            "aws.execution_role",
+            aws.execution_role,
+            derived("execution-role"),
+            names::ROLE,
+        )?;
+        let task_role =
+            resolver.name("aws.task_role", aws.task_role, derived("task-role"), names::ROLE)?;
+        let database = Database {
+            name: resolver.name(
+                "database.name",
+                file.database.name,
+                "users".into(),
+                names::DATABASE,
+            )?,
+            // Who wants to lose data must say so, in a file that is reviewed.
+            protected: file.database.protected.unwrap_or(true),
+        };
+        let mut plain = |key: &str, value: String, set: bool| {
+            resolver.note(key, &value, if set { Origin::File } else { Origin::Default });
+        };
+        let protected = database.protected.to_string();
+        plain("database.protected", protected, file.database.protected.is_some());
+        let (timeout, keep) = (file.deploy.timeout, file.deploy.keep);
+        let (seconds, releases) = (timeout.unwrap_or(TIMEOUT), keep.unwrap_or(KEEP));
+        plain("deploy.timeout", seconds.to_string(), timeout.is_some());
+        plain("deploy.keep", releases.to_string(), keep.is_some());
+        if seconds == 0 || releases == 0 {
+            let key = if seconds == 0 { "deploy.timeout" } else { "deploy.keep" };
+            return Err(resolver.invalid(key, "0", "at least 1"));
         }
-        let settings = resolver.settings;
-        Ok(Self { registry_host, login, platform, services: [users, client], settings })
+        for (key, value) in &file.values {
+            resolver.check(&format!("values.{key}"), key, names::PLACEHOLDER)?;
+            resolver.note(format!("values.{key}"), &value.to_string(), Origin::File);
+        }
+        for (key, value) in &file.parameters {
+            resolver.note(format!("parameters.{key}"), &value.to_string(), Origin::File);
+        }
+        let users = resolver.service(&name, ServiceName::Users, file.services.users)?;
+        let client = resolver.service(&name, ServiceName::Client, file.services.client)?;
+        let services = levelled([users, client]).ok_or_else(|| {
+            let rule = "services must not wait for one another, or for themselves";
+            resolver.invalid("services", "depends_on", rule)
+        })?;
+        Ok(Self {
+            registry_host,
+            login,
+            platform,
+            environment,
+            branch,
+            cluster,
+            stack,
+            bucket,
+            load_balancer,
+            url,
+            execution_role,
+            task_role,
+            database,
+            timeout: Duration::from_secs(seconds),
+            keep: releases,
+            values: file.values,
+            parameters: file.parameters,
+            services,
+            settings: resolver.settings,
+            name,
+        })
+    }
+
+    /// A configuration from a text, without an environment.
+    #[cfg(test)]
+    pub(crate) fn example(text: &str) -> Self {
+        Self::parse(Path::new(PATH), text, |_| None).unwrap()
+    }
+
+    /// The bucket with the release records and the lock. Bucket names are the whole world's, so
+    /// the account's number is in it.
+    #[must_use]
+    pub(crate) fn bucket(&self, account: &str) -> String {
+        self.bucket.clone().unwrap_or_else(|| format!("{}-pipeline-{account}", self.name))
+    }
+
+    /// A service.
+    #[must_use]
+    pub(crate) fn service(&self, name: ServiceName) -> &Service {
+        let [users, client] = &self.services;
+        match name {
+            ServiceName::Users => users,
+            ServiceName::Client => client,
+        }
     }
 
     /// The services that are meant: one, or with `None` both.
@@ -266,71 +390,16 @@ impl Config {
     }
 }
 
-/// Finds each value and notes where it came from.
-struct Resolver<E> {
-    environment: E,
-    settings: Vec<Setting>,
-}
-
-impl<E: Fn(&str) -> Option<String>> Resolver<E> {
-    fn note(&mut self, key: impl Into<String>, value: &str, source: Origin) {
-        self.settings.push(Setting { key: key.into(), value: value.to_owned(), source });
+/// Finds out in which round each service moves; `None` if they wait in a circle.
+fn levelled([mut users, mut client]: [Service; 2]) -> Option<[Service; 2]> {
+    let waits = |service: &Service, on: ServiceName| service.depends_on.contains(&on);
+    let itself = [&users, &client].into_iter().any(|service| waits(service, service.name));
+    let (first, second) = (waits(&users, ServiceName::Client), waits(&client, ServiceName::Users));
+    if itself || (first && second) {
+        return None;
     }
-
-    /// An empty variable is as good as none.
-    fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).filter(|value| !value.is_empty())
-    }
-
-    fn optional(
-        &mut self,
-        key: &str,
-        variable: Option<&str>,
-        file: Option<String>,
-    ) -> Option<String> {
-        let (value, source) = match (variable.and_then(|name| self.variable(name)), file) {
-            (Some(value), _) => (value, Origin::Environment),
-            (None, Some(value)) => (value, Origin::File),
-            (None, None) => {
-                self.note(key, "", Origin::Default);
-                return None;
-            }
-        };
-        self.note(key, &value, source);
-        Some(value)
-    }
-
-    fn or_default(
-        &mut self,
-        key: impl Into<String>,
-        file: Option<String>,
-        default: impl FnOnce() -> String,
-    ) -> String {
-        let (value, source) = match file {
-            Some(value) => (value, Origin::File),
-            None => (default(), Origin::Default),
-        };
-        self.note(key, &value, source);
-        value
-    }
-
-    fn service(&mut self, name: &str, service: ServiceName, file: ServiceSection) -> Service {
-        let key = |rest: &str| format!("services.{service}.{rest}");
-        let dockerfile =
-            self.or_default(key("dockerfile"), file.dockerfile, || format!("Dockerfile.{service}"));
-        let repository =
-            self.or_default(key("repository"), file.repository, || format!("{name}-{service}"));
-        let mut build_args = BTreeMap::new();
-        for (argument, value) in file.build_args {
-            let (value, source) = match self.variable(&argument) {
-                Some(value) => (value, Origin::Environment),
-                None => (value, Origin::File),
-            };
-            self.note(key(&format!("build_args.{argument}")), &value, source);
-            build_args.insert(argument, value);
-        }
-        Service { name: service, dockerfile, repository, build_args }
-    }
+    (users.level, client.level) = (u8::from(first), u8::from(second));
+    Some([users, client])
 }
 
 /// What serde says, as a person would say it; an unknown key with the one that was meant.
@@ -352,124 +421,11 @@ fn explain(message: &str) -> String {
     }
 }
 
-/// All AWS names are made of it, so it has to suit the strictest of them.
-fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty()
-        && name.len() <= 40
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && !name.contains("--")
-        && name.chars().all(allowed)
-}
-
-fn is_host(host: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    !host.is_empty() && host.chars().all(allowed)
-}
-
-fn is_repository(name: &str) -> bool {
-    let allowed = |c: char| {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '/')
-    };
-    !name.is_empty() && !name.starts_with('/') && !name.ends_with('/') && name.chars().all(allowed)
+/// The file's schema, for editors.
+#[must_use]
+pub(crate) fn schema() -> schemars::Schema {
+    schemars::schema_for!(File)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALLEST: &str = "name = \"shop\"\n[services.users]\n[services.client]\n";
-
-    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
-        Config::parse(Path::new(PATH), text, |name| {
-            environment
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    fn message(text: &str) -> String {
-        parse(text, &[]).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn everything_derives_from_the_name() {
-        let config = parse(SMALLEST, &[]).unwrap();
-        assert_eq!(config.registry_host, None);
-        assert_eq!(config.login, Login::Ecr);
-        assert_eq!(config.platform, "linux/amd64");
-        let repositories: Vec<_> =
-            config.services(None).map(|service| service.repository.as_str()).collect();
-        assert_eq!(repositories, ["shop-users", "shop-client"]);
-        let client: Vec<_> = config.services(Some(ServiceName::Client)).collect();
-        assert_eq!(client.len(), 1);
-        assert_eq!(client[0].dockerfile, "Dockerfile.client");
-    }
-
-    #[test]
-    fn every_name_can_be_set() {
-        let text = "name = \"shop\"\n[registry]\nhost = \"127.0.0.1:5000\"\n[images]\n\
-                    platform = \"linux/arm64\"\n[services.users]\nrepository = \"a/b\"\n\
-                    dockerfile = \"docker/users\"\n[services.client]\n";
-        let config = parse(text, &[]).unwrap();
-        assert_eq!(config.registry_host.as_deref(), Some("127.0.0.1:5000"));
-        assert_eq!(config.login, Login::Environment);
-        assert_eq!(config.platform, "linux/arm64");
-        let users = config.services(Some(ServiceName::Users)).next().unwrap();
-        assert_eq!((&*users.repository, &*users.dockerfile), ("a/b", "docker/users"));
-    }
-
-    #[test]
-    fn the_environment_goes_before_the_file() {
-        let text = format!("{SMALLEST}build_args = {{ API_SERVICE_URL = \"https://a\" }}\n");
-        let url = |environment: &[_]| {
-            let config = parse(&text, environment).unwrap();
-            let client = config.services(Some(ServiceName::Client)).next().unwrap();
-            client.build_args["API_SERVICE_URL"].clone()
-        };
-        assert_eq!(url(&[]), "https://a");
-        assert_eq!(url(&[("API_SERVICE_URL", "")]), "https://a");
-        assert_eq!(url(&[("API_SERVICE_URL", "https://b")]), "https://b");
-        let config = parse(&text, &[(HOST_VARIABLE, "registry.example:5000")]).unwrap();
-        assert_eq!(config.registry_host.as_deref(), Some("registry.example:5000"));
-        let host = config.settings().iter().find(|setting| setting.key == "registry.host");
-        assert_eq!(host.unwrap().source, Origin::Environment);
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
-        let text = "name = \"shop\"\n[services.users]\nrepositry = \"x\"\n[services.client]\n";
-        assert_eq!(
-            message(text),
-            "ecs/pipeline.toml:3: unknown key `repositry`; did you mean `repository`?"
-        );
-        let unknown = message(&format!("frobnicate = 1\n{SMALLEST}"));
-        assert!(unknown.contains("known here: name, registry, images, services"), "{unknown}");
-    }
-
-    #[test]
-    fn impossible_values_are_refused_with_the_rule() {
-        assert!(
-            message("name = \"Shop!\"\n[services.users]\n[services.client]\n").contains("name")
-        );
-        let url = format!("{SMALLEST}[registry]\nhost = \"https://x\"\n");
-        assert!(message(&url).contains("without https://"));
-        let login = format!("{SMALLEST}[registry]\nlogin = \"docker\"\n");
-        assert!(message(&login).contains("set registry.host as well"));
-        let repository =
-            SMALLEST.replace("[services.client]", "repository = \"A b\"\n[services.client]");
-        assert!(message(&repository).contains("A b"));
-        assert!(message("name = [\n").starts_with("ecs/pipeline.toml:"));
-    }
-
-    #[test]
-    fn ecr_is_known_by_its_name() {
-        assert!(is_ecr("123456789012.dkr.ecr.us-west-1.amazonaws.com"));
-        assert!(is_ecr("123456789012.dkr.ecr-fips.us-west-1.amazonaws.com"));
-        assert!(is_ecr("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"));
-        assert!(!is_ecr("ghcr.io"));
-        assert!(!is_ecr("a.dkr.ecr.us-west-1.amazonaws.com.example.com"));
-    }
-}
+mod tests;

@@ -1,13 +1,25 @@
 //! How a command fails. Each room has an error type of its own; this one says which exit code
 //! belongs to which.
 
+use crate::aws::AwsError;
+use crate::cloud::CloudError;
+use crate::cmd::deploy::DeployError;
+use crate::cmd::exec::ExecError;
+use crate::cmd::rollback::RollbackError;
+use crate::cmd::task::RunError;
+use crate::deploy::HeldError;
 use crate::images::build::BuildError;
 use crate::images::docker::EngineError;
 use crate::images::login::LoginError;
 use crate::images::push::PushError;
 use crate::images::registry::RegistryError;
 use crate::images::source::SourceError;
-use crate::process::Interrupted;
+use crate::infra::InfraError;
+use crate::observe::ObserveError;
+use crate::process::{Interrupted, ProcessError};
+use crate::store::StoreError;
+use crate::store::release::ReleaseError;
+use crate::template::TemplateError;
 use crate::{config, exit_code};
 
 /// Why a command did not do what it was asked.
@@ -30,7 +42,45 @@ pub(crate) enum Error {
     #[error("the report cannot be written: {0}")]
     Output(#[from] std::io::Error),
     #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error(transparent)]
+    Held(#[from] HeldError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Infra(#[from] InfraError),
+    #[error("{0}")]
+    Process(ProcessError),
+    /// A deploy that has told everything already.
+    #[error("{message}")]
+    Ended { message: String, exit_code: u8 },
+    #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<ProcessError> for Error {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Interrupted(interrupted) => interrupted.into(),
+            error => Self::Process(error),
+        }
+    }
 }
 
 impl Error {
@@ -44,7 +94,15 @@ impl Error {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => exit_code::CONFIGURATION,
+            Self::Config(_)
+            | Self::Template(_)
+            | Self::Exec(_)
+            | Self::Store(StoreError::NoBucket { .. })
+            | Self::Observe(
+                ObserveError::WrongAccount { .. }
+                | ObserveError::Store(StoreError::NoBucket { .. })
+                | ObserveError::Release(ReleaseError::Store(StoreError::NoBucket { .. })),
+            ) => exit_code::CONFIGURATION,
             Self::Login(error) if error.is_configuration() => exit_code::CONFIGURATION,
             Self::Source(SourceError::Interrupted(_))
             | Self::Engine(EngineError::Interrupted(_))
@@ -53,13 +111,27 @@ impl Error {
             | Self::Build(BuildError::Interrupted(_))
             | Self::Push(PushError::Interrupted(_))
             | Self::Interrupted(_) => exit_code::INTERRUPTED,
+            Self::Aws(error) if error.is_configuration() => exit_code::CONFIGURATION,
+            Self::Held(error) => error.exit_code(),
+            Self::Infra(error) => error.exit_code(),
+            Self::Run(error) => error.exit_code(),
+            Self::Deploy(error) => error.exit_code(),
+            Self::Rollback(_) => exit_code::CONFIGURATION,
+            Self::Ended { exit_code, .. } => *exit_code,
+            Self::Release(ReleaseError::Unknown(_)) => exit_code::CONFIGURATION,
             Self::Source(_)
             | Self::Engine(_)
             | Self::Login(_)
             | Self::Registry(_)
             | Self::Build(_)
             | Self::Push(_) => exit_code::BUILD,
-            Self::Output(_) => exit_code::ERROR,
+            Self::Store(_)
+            | Self::Observe(_)
+            | Self::Process(_)
+            | Self::Output(_)
+            | Self::Aws(_)
+            | Self::Cloud(_)
+            | Self::Release(_) => exit_code::ERROR,
         }
     }
 }

@@ -6,6 +6,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::process::Interrupted;
+
 /// What ends the work. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
@@ -55,6 +57,20 @@ impl Stop {
     /// Waits until work should end.
     pub(crate) async fn wait(&self) {
         self.polite.cancelled().await;
+    }
+
+    /// Does something that may be dropped at any time, until work should end.
+    ///
+    /// # Errors
+    /// It ended first, or failed.
+    pub(crate) async fn or_interrupted<T, E: From<Interrupted>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            done = work => done,
+            () = self.wait() => Err(Interrupted.into()),
+        }
     }
 
     /// Waits until it should end without ceremony.

@@ -1,16 +1,42 @@
-//! The pipeline: from a commit to images in a registry. People call it as `cargo xtask build`,
-//! `push` and so on; `cargo xtask` executes this program for them.
+//! The pipeline: from a commit to a release that is seen to serve. People call it as
+//! `cargo xtask deploy`, `status` and so on; `cargo xtask` executes this program for them.
+//!
+//! `observe` looks, `desired` reads what is wanted, `plan` compares the two, `deploy` does it, with
+//! `rollout`, `task` and `rollback`; `decide` judges what is seen. The cloud is behind `cloud`, and
+//! what must outlive a run is in `store`.
 
 mod aws;
+#[cfg(test)]
+mod buildspec;
+mod cloud;
 mod cmd;
 mod config;
+mod decide;
+mod deploy;
+mod desired;
 mod error;
+mod evidence;
 mod exit_code;
 mod images;
+mod infra;
 mod interrupt;
+mod migrations;
+mod observe;
+mod plan;
 mod process;
 mod report;
+mod rollback;
+mod rollout;
 mod secret;
+#[cfg(test)]
+mod sim;
+mod smoke;
+mod stale;
+mod store;
+mod task;
+mod task_definition;
+mod tell;
+mod template;
 
 use std::process::ExitCode;
 
@@ -33,6 +59,24 @@ struct Cli {
 enum Command {
     Build(cmd::build::Build),
     Push(cmd::push::Push),
+    Plan(cmd::plan::Plan),
+    Deploy(cmd::deploy::Deploy),
+    Rollback(cmd::rollback::Rollback),
+    Migrate(cmd::task::Migrate),
+    #[command(name = "recreate_db", alias = "recreate-db")]
+    RecreateDb(cmd::task::RecreateDb),
+    #[command(name = "seed_db", alias = "seed-db")]
+    SeedDb(cmd::task::SeedDb),
+    #[command(name = "create_admin", alias = "create-admin")]
+    CreateAdmin(cmd::task::CreateAdmin),
+    Doctor(cmd::doctor::Doctor),
+    Status(cmd::status::Status),
+    Logs(cmd::logs::Logs),
+    Exec(cmd::exec::Exec),
+    Scale(cmd::scale::Scale),
+    History(cmd::history::History),
+    Prune(cmd::prune::Prune),
+    Infra(cmd::infra::Infra),
     Config(cmd::config::Config),
 }
 
@@ -49,7 +93,7 @@ async fn main() -> ExitCode {
         }
     };
     match run(cli).await {
-        Ok(()) => ExitCode::from(exit_code::OK),
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             images::progress::say(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
@@ -64,13 +108,29 @@ fn command_line() -> clap::Command {
         .mut_subcommands(|command| command.after_help(exit_code::list()))
 }
 
-async fn run(cli: Cli) -> Result<(), Error> {
+async fn run(cli: Cli) -> Result<u8, Error> {
     let stop = Stop::on_signals()?;
     match cli.command {
         Command::Build(build) => build.run(&cli.common, &stop).await,
+        Command::Plan(plan) => return plan.run(&cli.common, &stop).await,
         Command::Push(push) => push.run(&cli.common, &stop).await,
+        Command::Deploy(deploy) => deploy.run(&cli.common, &stop).await,
+        Command::Rollback(rollback) => rollback.run(&cli.common, &stop).await,
+        Command::Migrate(migrate) => migrate.run(&cli.common, &stop).await,
+        Command::RecreateDb(recreate) => recreate.run(&cli.common, &stop).await,
+        Command::SeedDb(seed) => seed.run(&cli.common, &stop).await,
+        Command::CreateAdmin(create) => create.run(&cli.common, &stop).await,
+        Command::Doctor(doctor) => doctor.run(&cli.common, &stop).await,
+        Command::Status(status) => status.run(&cli.common, &stop).await,
+        Command::Logs(logs) => logs.run(&cli.common, &stop).await,
+        Command::Exec(exec) => return exec.run(&cli.common, &stop).await,
+        Command::Scale(scale) => scale.run(&cli.common, &stop).await,
+        Command::History(history) => history.run(&cli.common, &stop).await,
+        Command::Prune(prune) => prune.run(&cli.common, &stop).await,
+        Command::Infra(infra) => return infra.run(&cli.common, &stop).await,
         Command::Config(config) => config.run(&cli.common),
-    }
+    }?;
+    Ok(exit_code::OK)
 }
 
 #[cfg(test)]

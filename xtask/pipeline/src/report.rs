@@ -4,6 +4,7 @@ use std::fmt::{Display, Formatter};
 use std::io::Write as _;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Origin, ServiceName, Setting};
@@ -28,15 +29,26 @@ pub(crate) fn answer(output: Output, report: &(impl Display + Serialize)) -> std
     match output {
         Output::Text => write!(out, "{report}")?,
         Output::Json => {
-            serde_json::to_writer_pretty(&mut out, report)?;
-            writeln!(out)?;
+            drop(out);
+            return json(report);
         }
     }
     out.flush()
 }
 
+/// Writes JSON to standard output.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn json(report: &impl Serialize) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, report)?;
+    writeln!(out)?;
+    out.flush()
+}
+
 /// What `build` and `push` did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Images {
     /// What the images are tagged with.
     pub(crate) version: String,
@@ -47,7 +59,7 @@ pub(crate) struct Images {
 }
 
 /// What became of one image.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Image {
     /// Whose.
     pub(crate) service: ServiceName,
@@ -69,11 +81,31 @@ pub(crate) struct Image {
     pub(crate) layers_there: Option<usize>,
     /// How long it took.
     #[serde(rename = "seconds", serialize_with = "seconds")]
+    #[schemars(with = "Option<f64>")]
     pub(crate) took: Option<Duration>,
 }
 
+impl Image {
+    /// What a deploy says about it.
+    #[must_use]
+    pub(crate) fn one_line(&self) -> String {
+        let mut text = self.took.map(human).unwrap_or_default();
+        match (self.state, self.bytes) {
+            (State::Pushed, Some(bytes)) => {
+                text.push_str(&format!("  pushed {}", megabytes(bytes)));
+            }
+            (State::Pushed, None) => text.push_str("  pushed"),
+            (State::Built | State::Present, _) => text.push_str("  in the registry already"),
+        }
+        if let (Some(_), Some(there)) = (self.layers, self.layers_there) {
+            text.push_str(&format!(", {there} layers were there"));
+        }
+        text
+    }
+}
+
 /// What was done with an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     /// It lies in the engine here.
@@ -132,7 +164,7 @@ impl Display for Image {
 }
 
 /// The configuration as it is meant, with the origin of every value.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Settings<'a> {
     /// The file that was read.
     pub(crate) file: &'a str,
@@ -143,7 +175,7 @@ pub(crate) struct Settings<'a> {
 }
 
 /// A variable whose value is nobody's business.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SecretSetting {
     /// The variable's name.
     pub(crate) variable: &'static str,

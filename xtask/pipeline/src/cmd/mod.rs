@@ -2,7 +2,22 @@
 
 pub(crate) mod build;
 pub(crate) mod config;
+pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod history;
+pub(crate) mod infra;
+pub(crate) mod logs;
+pub(crate) mod plan;
+pub(crate) mod prospect;
+pub(crate) mod prune;
 pub(crate) mod push;
+pub(crate) mod release;
+pub(crate) mod rollback;
+pub(crate) mod scale;
+pub(crate) mod site;
+pub(crate) mod status;
+pub(crate) mod task;
 
 use std::path::PathBuf;
 

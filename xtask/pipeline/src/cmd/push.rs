@@ -3,13 +3,14 @@
 use clap::Args;
 
 use super::Common;
-use crate::config::ServiceName;
+use crate::config::{Config, ServiceName};
 use crate::error::Error;
 use crate::images::build::build;
 use crate::images::login;
-use crate::images::plan::{Decision, decide};
+use crate::images::plan::{Decision, Image, decide};
 use crate::images::push::push;
 use crate::images::registry;
+use crate::images::source::Source;
 use crate::interrupt::Stop;
 use crate::report::{self, State, answer};
 
@@ -33,39 +34,53 @@ impl Push {
     pub(crate) async fn run(&self, common: &Common, stop: &Stop) -> Result<(), Error> {
         let config = common.config()?;
         let (source, images) = super::observe(&config, self.service, stop).await?;
-        let session = login::sign_in(&config, stop).await?;
-        let observed = registry::observe(&session, &images, stop).await?;
-        let (mut to_build, mut to_push) = (Vec::new(), Vec::new());
-        for (image, observed) in images.into_iter().zip(observed) {
-            let decision = decide(&image, &observed, self.force);
-            if decision == Decision::Make {
-                to_build.push((image.clone(), observed));
-            }
-            to_push.push((image, decision));
-        }
-        let mut built = build(&source, &to_build, Some(&session), stop).await?.into_iter();
-        let pushed = push(&session, &to_push, stop).await?;
-        let images = to_push.iter().zip(pushed).map(|((image, decision), pushed)| {
-            let built = if *decision == Decision::Make { built.next() } else { None };
-            let repository = format!("{}/{}", session.host, image.service.repository);
-            report::Image {
-                service: image.service.name,
-                state: state(decision),
-                reference: format!("{repository}@{}", pushed.digest),
-                digest: Some(pushed.digest),
-                tags: pushed.tags,
-                bytes: pushed.bytes,
-                bytes_unpacked: built.and_then(|built| built.bytes_unpacked),
-                layers: pushed.layers.map(|(all, _)| all),
-                layers_there: pushed.layers.map(|(_, there)| there),
-                took: Some(pushed.took),
-            }
-        });
-        let images = images.collect();
+        let images = ship(&config, &source, images, self.force, stop).await?;
         let version = source.revision.version();
         let report = report::Images { version, source: source.revision.clone(), images };
         Ok(answer(common.output, &report)?)
     }
+}
+
+/// Builds what the registry lacks, and brings it there. In the order of `images`.
+///
+/// # Errors
+/// The first image that could not be made or pushed.
+pub(crate) async fn ship(
+    config: &Config,
+    source: &Source,
+    images: Vec<Image>,
+    force: bool,
+    stop: &Stop,
+) -> Result<Vec<report::Image>, Error> {
+    let session = login::sign_in(config, stop).await?;
+    let observed = registry::observe(&session, &images, stop).await?;
+    let (mut to_build, mut to_push) = (Vec::new(), Vec::new());
+    for (image, observed) in images.into_iter().zip(observed) {
+        let decision = decide(&image, &observed, force);
+        if decision == Decision::Make {
+            to_build.push((image.clone(), observed));
+        }
+        to_push.push((image, decision));
+    }
+    let mut built = build(source, &to_build, Some(&session), stop).await?.into_iter();
+    let pushed = push(&session, &to_push, stop).await?;
+    let images = to_push.iter().zip(pushed).map(|((image, decision), pushed)| {
+        let built = if *decision == Decision::Make { built.next() } else { None };
+        let repository = format!("{}/{}", session.host, image.service.repository);
+        report::Image {
+            service: image.service.name,
+            state: state(decision),
+            reference: format!("{repository}@{}", pushed.digest),
+            digest: Some(pushed.digest),
+            tags: pushed.tags,
+            bytes: pushed.bytes,
+            bytes_unpacked: built.and_then(|built| built.bytes_unpacked),
+            layers: pushed.layers.map(|(all, _)| all),
+            layers_there: pushed.layers.map(|(_, there)| there),
+            took: Some(pushed.took),
+        }
+    });
+    Ok(images.collect())
 }
 
 fn state(decision: &Decision) -> State {

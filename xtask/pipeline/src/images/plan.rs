@@ -121,12 +121,11 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     pub(crate) fn image(dirty: bool, url: &str) -> Image {
-        let service = Service {
-            name: ServiceName::Client,
-            dockerfile: "Dockerfile.client".to_owned(),
-            repository: "shop-client".to_owned(),
-            build_args: BTreeMap::from([("API_SERVICE_URL".to_owned(), url.to_owned())]),
-        };
+        let text = format!(
+            "name = \"shop\"\n[services.users]\n[services.client]\n\
+             build_args = {{ API_SERVICE_URL = \"{url}\" }}\n"
+        );
+        let service = Config::example(&text).service(ServiceName::Client).clone();
         Image {
             platform: "linux/amd64".to_owned(),
             version: if dirty { "c0ffee-dirty" } else { "c0ffee" }.to_owned(),

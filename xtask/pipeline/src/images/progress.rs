@@ -162,7 +162,7 @@ fn say_raw(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn terminal_width() -> usize {
+pub(crate) fn terminal_width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr())
         .ok()
         .map(|size| usize::from(size.ws_col))
@@ -171,7 +171,7 @@ fn terminal_width() -> usize {
 }
 
 /// At most so many characters, so that a line stays a line; none that moves the cursor.
-fn cut(line: &str, width: usize) -> String {
+pub(crate) fn cut(line: &str, width: usize) -> String {
     let mut characters = line.chars().filter(|c| !c.is_control());
     let start: String = characters.by_ref().take(width.saturating_sub(1)).collect();
     if characters.next().is_some() { format!("{start}…") } else { start }

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -46,7 +47,7 @@ impl From<ProcessError> for SourceError {
 }
 
 /// What is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Revision {
     /// The full id of HEAD.
     pub(crate) commit: String,
@@ -67,6 +68,23 @@ impl Revision {
     #[must_use]
     pub(crate) fn version(&self) -> String {
         format!("{}{}", self.commit, if self.dirty { "-dirty" } else { "" })
+    }
+}
+
+impl Revision {
+    /// What an image's tag stands for: perhaps this very revision, else only the tag is known.
+    #[must_use]
+    pub(crate) fn tagged(&self, tag: &str) -> Self {
+        if self.version() == tag {
+            return self.clone();
+        }
+        Self {
+            commit: tag.strip_suffix("-dirty").unwrap_or(tag).to_owned(),
+            subject: "by the image's tag".to_owned(),
+            branch: None,
+            dirty: tag.ends_with("-dirty"),
+            time: self.time.clone(),
+        }
     }
 }
 

@@ -1,6 +1,17 @@
 //! AWS: how it is reached, and what the pipeline asks it.
 //!
-//! The SDK waits for an answer without a limit by default. Here every call has one.
+//! The SDK waits for an answer without a limit by default. Here every call has one. [`Aws`] is the
+//! port [`crate::cloud`] on the SDK.
+
+pub(crate) mod balancer;
+mod error;
+mod port;
+mod raw;
+mod read;
+pub(crate) mod repository;
+pub(crate) mod services;
+pub(crate) mod session;
+pub(crate) mod stack;
 
 use std::time::Duration;
 
@@ -13,6 +24,34 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::secret::Secret;
+
+/// One cluster's AWS.
+#[derive(Debug, Clone)]
+pub(crate) struct Aws {
+    cluster: String,
+    region: String,
+    ecs: aws_sdk_ecs::Client,
+    balancers: aws_sdk_elasticloadbalancingv2::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    stacks: aws_sdk_cloudformation::Client,
+    sts: aws_sdk_sts::Client,
+}
+
+impl Aws {
+    /// With the configuration that [`sdk`] found.
+    #[must_use]
+    pub(crate) fn new(sdk: &SdkConfig, cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+            ecs: aws_sdk_ecs::Client::new(sdk),
+            balancers: aws_sdk_elasticloadbalancingv2::Client::new(sdk),
+            logs: aws_sdk_cloudwatchlogs::Client::new(sdk),
+            stacks: aws_sdk_cloudformation::Client::new(sdk),
+            sts: aws_sdk_sts::Client::new(sdk),
+        }
+    }
+}
 
 /// One try of a call.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
@@ -51,7 +90,10 @@ impl AwsError {
 }
 
 /// Region, credentials and limits, from the usual sources.
-async fn sdk() -> Result<SdkConfig, AwsError> {
+///
+/// # Errors
+/// There is no region, or there are no credentials.
+pub(crate) async fn sdk() -> Result<SdkConfig, AwsError> {
     let limits = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .operation_attempt_timeout(ATTEMPT_LIMIT)
@@ -134,7 +176,7 @@ where
 }
 
 /// An error with its causes, outermost first. The SDK's own errors say little without them.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

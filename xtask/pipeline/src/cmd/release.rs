@@ -1,0 +1,217 @@
+//! What `deploy` and `rollback` have in common: a job done under the lock, with a record, and the
+//! report about it.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Common;
+use super::site::Site;
+use crate::cloud::Cloud as _;
+use crate::config::{Config, ServiceName};
+use crate::decide::Limits;
+use crate::deploy::{End, Job, Outcome, Recorder, run};
+use crate::error::Error;
+use crate::images::source::Revision;
+use crate::interrupt::Stop;
+use crate::observe::Observed;
+use crate::report::answer;
+use crate::rollout::Context;
+use crate::smoke::{self, Expected};
+use crate::store::release::{Outcome as Recorded, Record, Release, ReleaseId, ServiceRecord};
+use crate::tell::{Screen, Tell as _};
+
+/// A release to make.
+pub(super) struct Making<'a> {
+    /// What is released, in words.
+    pub(super) source: Revision,
+    /// What has to be done.
+    pub(super) job: Job,
+    /// The images, and what went into them.
+    pub(super) images: BTreeMap<ServiceName, ServiceRecord>,
+    /// The release that it goes back to, if it does.
+    pub(super) rollback_to: Option<ReleaseId>,
+    /// What there was.
+    pub(super) observed: &'a Observed,
+    /// Whose deploy it is.
+    pub(super) who: &'a str,
+    /// Only this run's.
+    pub(super) token: &'a str,
+    /// How long it may take, from now.
+    pub(super) limits: Limits,
+    /// What the stages before took.
+    pub(super) began: Vec<(&'static str, Instant)>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Report {
+    /// `2026-11-23.2`; `None` if there was nothing to do.
+    pub(crate) release: Option<String>,
+    /// The commit, marked if it does not tell all.
+    pub(crate) version: String,
+    /// The program's exit code.
+    pub(crate) exit_code: u8,
+    /// The rest.
+    #[serde(flatten)]
+    pub(crate) outcome: Outcome,
+}
+
+impl Report {
+    fn short(&self) -> String {
+        let dirty = if self.version.ends_with("-dirty") { "-dirty" } else { "" };
+        format!("{}{dirty}", self.version.chars().take(7).collect::<String>())
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let release = self.release.as_deref().unwrap_or_default();
+        let (version, time) = (self.short(), self.outcome.where_the_time_went());
+        match &self.outcome.end {
+            End::Released => writeln!(f, "released  {release} ({version}) in {time}"),
+            End::Unchanged => writeln!(f, "unchanged {version} serves already"),
+            End::Interrupted { detached: true, .. } => {
+                writeln!(f, "detached  {release} ({version}) after {time}")
+            }
+            End::Interrupted { .. } => writeln!(f, "stopped   {release} ({version}) after {time}"),
+            _ => writeln!(f, "failed    {release} ({version}) after {time}"),
+        }
+    }
+}
+
+/// Does it: the record before the first change, and after the last.
+pub(super) async fn make(
+    config: &Config,
+    site: &Site,
+    screen: &Screen,
+    making: Making<'_>,
+    stop: &Stop,
+) -> Result<Report, Error> {
+    let Making { source, job, images, rollback_to, observed, who, token, limits, began } = making;
+    let version = source.version();
+    let draft = |id: ReleaseId, started: u64| Release {
+        id,
+        run: token.to_owned(),
+        outcome: Recorded::Started,
+        version: version.clone(),
+        subject: source.subject.clone(),
+        branch: source.branch.clone(),
+        who: who.to_owned(),
+        started,
+        finished: None,
+        rollback_to: rollback_to.clone(),
+        services: images.clone(),
+        migration: None,
+        timings: Vec::new(),
+        note: None,
+    };
+    let record = Record::begin(&site.store, draft).await?;
+    let smoke = async || check(config, site, observed, &job, &version).await;
+    let recorder = Recorder::new(&site.store, record, smoke);
+    let context = Context { cloud: &site.aws, limits: &limits, tell: screen, stop };
+    let mut outcome = run(&context, &recorder, &job).await;
+    outcome.took_before(&began);
+    let id = recorder.id().await;
+    if let Err(error) = recorder.finish(&outcome, site.aws.now()).await {
+        screen.line(&format!("the record of {id} could not be completed: {error}"));
+    }
+    if outcome.end == End::Released {
+        close_unfinished(site, observed, &id, screen).await;
+    }
+    let exit_code = outcome.end.exit_code();
+    Ok(Report { release: Some(id.to_string()), version: source.version(), exit_code, outcome })
+}
+
+/// Asks the application whether it is this release.
+async fn check(
+    config: &Config,
+    site: &Site,
+    observed: &Observed,
+    job: &Job,
+    version: &str,
+) -> Result<String, String> {
+    // A first deploy may have waited for long: the load balancer is looked at as it is now.
+    let now = site.observe(config).await;
+    let observed = now.as_ref().unwrap_or(observed);
+    let output = observed.outputs.as_ref().and_then(|outputs| outputs.get("Url"));
+    let balancer = observed.balancer.as_ref();
+    let url = smoke::url(config.url.as_deref(), output.map(String::as_str), balancer);
+    let Some(url) = url else {
+        return Err("there is no address to ask: no load balancer, and no aws.url".to_owned());
+    };
+    let expects =
+        |who| job.services.iter().any(|service| service.who == who).then(|| version.to_owned());
+    let expected =
+        Expected { users: expects(ServiceName::Users), client: expects(ServiceName::Client) };
+    let seen = smoke::check(&url, &smoke::paths(balancer), &expected, smoke::PATIENCE).await;
+    if seen.ok { Ok(seen.to_string()) } else { Err(seen.to_string()) }
+}
+
+/// Notes that earlier releases which were cut off are done with: this one has replaced them.
+async fn close_unfinished(site: &Site, observed: &Observed, by: &ReleaseId, screen: &Screen) {
+    for release in observed.releases.iter().filter(|release| release.is_unfinished()) {
+        let closed = async {
+            let mut record = Record::resume(&site.store, &release.id).await?;
+            record.release.note = Some(format!("cut off; replaced by {by}"));
+            record.finish(Recorded::Broken, site.aws.now());
+            record.save(&site.store).await
+        };
+        if let Err(error) = closed.await {
+            screen.line(&format!("the record of {} stays unfinished: {error}", release.id));
+        }
+    }
+}
+
+/// Tells how it ended, and gives that as the command's end.
+pub(super) fn conclude(common: &Common, report: &Report) -> Result<(), Error> {
+    answer(common.output, report)?;
+    match last_words(report) {
+        None => Ok(()),
+        Some(message) => Err(Error::Ended { message, exit_code: report.exit_code }),
+    }
+}
+
+/// What a person reads last of a deploy that did not go well.
+pub(crate) fn last_words(report: &Report) -> Option<String> {
+    let restored = "what ran before runs again";
+    let failure = report.outcome.first_failure();
+    let failure = failure.map(|failure| format!("{failure}; ")).unwrap_or_default();
+    Some(match &report.outcome.end {
+        End::Released | End::Unchanged => return None,
+        End::TaskFailed { message } => format!("{message}; no service was touched"),
+        End::Failed { restored: true, .. } => format!("{failure}rolled back: {restored}"),
+        End::Failed { .. } if report.outcome.had_nothing_before() => {
+            format!("{failure}it was the first release, so there is nothing to go back to")
+        }
+        End::SmokeFailed { message, restored: true } => {
+            format!("rolled back, because {message}: {restored}")
+        }
+        End::Interrupted { detached: true, .. } => format!(
+            "interrupted; AWS goes on. To wait for the end of it: cargo xtask deploy --image-tag {}",
+            report.version
+        ),
+        End::Interrupted { moved: false, .. } => "interrupted; no service was touched".to_owned(),
+        End::Interrupted { restored: true, .. } => format!("interrupted; {restored}"),
+        End::Broken { message, restored: true } => message.clone(),
+        End::SmokeFailed { message, .. } => {
+            format!("{message}; the release before was NOT restored everywhere")
+        }
+        End::Broken { message, .. } => {
+            format!("{message}; what ran before was NOT restored everywhere")
+        }
+        End::Failed { .. } | End::Interrupted { .. } => format!(
+            "{failure}what ran before was NOT restored everywhere; `cargo xtask status` shows what \
+             runs"
+        ),
+    })
+}
+
+/// The limits of a deploy that may take so long in all.
+pub(super) fn limits(timeout: Duration) -> Limits {
+    Limits { rollout: timeout, task: timeout, ..Limits::default() }
+}

@@ -1,0 +1,172 @@
+//! What there is: AWS and the release records, as plain structs. Nothing is changed here, and
+//! nothing is decided.
+
+use std::collections::BTreeMap;
+
+use crate::aws::Aws;
+use crate::aws::balancer::Balancer;
+use crate::cloud::{Cloud, CloudError, Cluster, Host, Identity, Service, TaskDefinition};
+use crate::config::{Config, ServiceName};
+use crate::store::lock::{Holder, Lock};
+use crate::store::release::{self, Release, ReleaseError};
+use crate::store::{Store, StoreError};
+
+/// How many releases are looked back at.
+const RELEASES: usize = 20;
+
+/// Why nothing is known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObserveError {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(
+        "AWS_ACCOUNT_ID is {wanted}, and the AWS credentials belong to account {found} ({arn}): \
+         nothing was done. Choose other credentials with AWS_PROFILE, or correct the variable."
+    )]
+    WrongAccount { wanted: String, found: String, arn: String },
+}
+
+/// A service, as it runs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Running {
+    /// The service; `None` if there is none, or it was deleted.
+    pub(crate) service: Option<Service>,
+    /// What it runs.
+    pub(crate) task_definition: Option<TaskDefinition>,
+    /// The newest of its family, if that is another one.
+    pub(crate) newest: Option<TaskDefinition>,
+}
+
+/// Everything that plans are made from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Observed {
+    /// Who we are.
+    pub(crate) identity: Identity,
+    /// The cluster; `None` if there is none.
+    pub(crate) cluster: Option<Cluster>,
+    /// Its hosts.
+    pub(crate) hosts: Vec<Host>,
+    /// The stack's outputs; `None` if there is no stack.
+    pub(crate) outputs: Option<BTreeMap<String, String>>,
+    /// The load balancer; `None` if there is none.
+    pub(crate) balancer: Option<Balancer>,
+    /// The ARNs of the target groups, by name.
+    pub(crate) target_groups: BTreeMap<String, String>,
+    /// The services.
+    pub(crate) services: BTreeMap<ServiceName, Running>,
+    /// The newest releases, the newest first.
+    pub(crate) releases: Vec<Release>,
+    /// Who deploys now, if anybody.
+    pub(crate) holder: Option<Holder>,
+}
+
+/// Who we are, if that is who we are meant to be.
+///
+/// # Errors
+/// AWS does not answer, or it is another account.
+pub(crate) async fn identity(
+    cloud: &impl Cloud,
+    wanted: Option<&str>,
+) -> Result<Identity, ObserveError> {
+    let identity = cloud.identity().await?;
+    match wanted.filter(|wanted| !wanted.is_empty() && *wanted != identity.account) {
+        None => Ok(identity),
+        Some(wanted) => Err(ObserveError::WrongAccount {
+            wanted: wanted.to_owned(),
+            found: identity.account,
+            arn: identity.arn,
+        }),
+    }
+}
+
+/// Looks at everything, at once.
+///
+/// # Errors
+/// AWS does not answer one of the questions, or refuses.
+pub(crate) async fn observe(
+    aws: &Aws,
+    store: &impl Store,
+    config: &Config,
+    identity: Identity,
+) -> Result<Observed, ObserveError> {
+    let names: Vec<String> =
+        config.services(None).map(|service| service.target_group.clone()).collect();
+    let (cluster, services, outputs, balancer, target_groups, releases, holder) = tokio::try_join!(
+        async {
+            let cluster = aws.cluster().await?;
+            let hosts = if cluster.as_ref().is_some_and(|cluster| cluster.hosts > 0) {
+                aws.hosts().await?
+            } else {
+                Vec::new()
+            };
+            Ok::<_, ObserveError>((cluster, hosts))
+        },
+        async { Ok(services(aws, config).await?) },
+        async { Ok(aws.outputs(&config.stack).await?) },
+        async { Ok(aws.balancer(&config.load_balancer).await?) },
+        async { Ok(aws.target_groups(&names).await?) },
+        async { Ok(release::newest(store, RELEASES).await?) },
+        async { Ok(Lock::holder(store).await?) },
+    )?;
+    let (cluster, hosts) = cluster;
+    Ok(Observed {
+        identity,
+        cluster,
+        hosts,
+        outputs,
+        balancer,
+        target_groups,
+        services,
+        releases,
+        holder,
+    })
+}
+
+/// The services with their task definitions.
+///
+/// # Errors
+/// AWS does not answer, or refuses.
+pub(crate) async fn services(
+    cloud: &impl Cloud,
+    config: &Config,
+) -> Result<BTreeMap<ServiceName, Running>, CloudError> {
+    let names: Vec<String> =
+        config.services(None).map(|service| service.ecs_service.clone()).collect();
+    let found = match cloud.services(&names).await {
+        Ok(found) => found,
+        // Without a cluster there are no services.
+        Err(error) if error.is_not_found() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let looked = config.services(None).map(|wanted| {
+        let found = found
+            .iter()
+            .find(|found| found.name == wanted.ecs_service && found.status != "INACTIVE")
+            .cloned();
+        async {
+            let newest = existing(cloud.task_definition(&wanted.family).await)?;
+            let arn = found.as_ref().map(|service| service.task_definition.clone());
+            let (task_definition, newest) = match (arn, newest) {
+                (Some(arn), Some(newest)) if newest.arn == arn => (Some(newest), None),
+                (Some(arn), newest) => (existing(cloud.task_definition(&arn).await)?, newest),
+                (None, newest) => (None, newest),
+            };
+            Ok((wanted.name, Running { service: found, task_definition, newest }))
+        }
+    });
+    futures_util::future::join_all(looked).await.into_iter().collect()
+}
+
+fn existing(
+    found: Result<TaskDefinition, CloudError>,
+) -> Result<Option<TaskDefinition>, CloudError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,221 @@
+//! Going back to the last good task definition, and making sure that it is there.
+//!
+//! A rollback that was asked for is not one that has happened. This waits for it and looks: PRIMARY
+//! must be the last good task definition, COMPLETED, with all its tasks. Whatever comes of it is
+//! said; nothing here fails silently.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::cloud::{
+    Cloud, Deployment, Rollout, Service, ServiceDeployment, ServiceDeploymentStatus, Update, short,
+};
+use crate::report::human;
+use crate::rollout::{Context, Order, Way, apply, read};
+
+/// How long ECS is left to go back by itself, before it is told to.
+const ECS_BEGINS: Duration = Duration::from_secs(20);
+/// How often the same is looked at, where an old answer could look the same.
+const SURE: u32 = 4;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(3);
+/// How long an unanswered question is repeated before it counts.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What became of going back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub(crate) enum Restored {
+    /// What ran before runs again, and was seen to.
+    Back {
+        /// `family:revision`.
+        task_definition: String,
+        /// Its tasks.
+        running: u32,
+        /// How many there should be.
+        desired: u32,
+        /// How long it took.
+        seconds: u64,
+    },
+    /// There was nothing before.
+    NothingBefore,
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: String,
+        /// What should run, as `family:revision`.
+        task_definition: String,
+    },
+}
+
+impl Restored {
+    /// Whether the last good release serves.
+    #[must_use]
+    pub(crate) fn is_back(&self) -> bool {
+        matches!(self, Self::Back { .. })
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Back { task_definition, running, desired, seconds } => {
+                let took = human(Duration::from_secs(*seconds));
+                format!(
+                    "rolled back in {took}: PRIMARY is {task_definition} again, \
+                     {running} of {desired} running"
+                )
+            }
+            Self::NothingBefore => "NOT rolled back: this is the first release, there is nothing \
+                                    to go back to. ECS goes on trying to start it."
+                .to_owned(),
+            Self::Failed { reason, task_definition } => {
+                format!("NOT rolled back to {task_definition}: {reason}")
+            }
+        }
+    }
+}
+
+/// Goes back.
+pub(crate) async fn restore<C: Cloud>(
+    context: &Context<'_, C>,
+    order: &Order,
+    way: &Way,
+) -> Restored {
+    let Some(good) = &way.last_good else { return Restored::NothingBefore };
+    let work = Work { context, order, way, good, started: Instant::now() };
+    let restored = tokio::select! {
+        restored = work.run() => restored,
+        () = context.stop.insisted() => Err("you ended the waiting; it may still happen".to_owned()),
+    };
+    restored.unwrap_or_else(|reason| Restored::Failed {
+        reason,
+        task_definition: short(good).to_owned(),
+    })
+}
+
+struct Work<'a, C> {
+    context: &'a Context<'a, C>,
+    order: &'a Order,
+    way: &'a Way,
+    good: &'a str,
+    started: Instant,
+}
+
+impl<C: Cloud> Work<'_, C> {
+    async fn run(&self) -> Result<Restored, String> {
+        let mut asked: Option<Instant> = None;
+        let mut begun: Option<String> = None;
+        let mut alike = 0;
+        loop {
+            if self.started.elapsed() >= self.context.limits.rollback {
+                let took = human(self.started.elapsed());
+                return Err(format!("ECS has not done it within {took}"));
+            }
+            let service = read(self.context.cloud, &self.order.service, PATIENCE).await;
+            let Some(service) = service.map_err(|error| error.to_string())? else {
+                return Err("the service is gone".to_owned());
+            };
+            let Some(primary) = service.primary() else {
+                return Err("the service shows no deployment".to_owned());
+            };
+            self.tell(&service, primary);
+            if primary.task_definition == self.good {
+                if primary.rollout == Rollout::Failed {
+                    return Err(format!("its rollout failed as well: {}", primary.reason));
+                }
+                let there =
+                    primary.rollout == Rollout::Completed && primary.running >= primary.desired;
+                alike = if there { alike + 1 } else { 0 };
+                // From before our deployment, an old answer looks just like this.
+                let may_be_old = self.way.before.as_ref() == Some(&primary.id)
+                    && begun.as_ref() != Some(&primary.id);
+                if there && (!may_be_old || alike >= SURE) {
+                    return Ok(Restored::Back {
+                        task_definition: short(self.good).to_owned(),
+                        running: primary.running,
+                        desired: primary.desired,
+                        seconds: self.started.elapsed().as_secs(),
+                    });
+                }
+            } else if primary.id == self.way.deployment || self.is_ecs_own(primary) {
+                alike = 0;
+                if asked.is_none_or(|at| at.elapsed() >= ECS_BEGINS) {
+                    begun = self.ask(primary, asked.is_some()).await?.or(begun);
+                    asked = Some(Instant::now());
+                }
+            } else if self.way.before.as_ref() != Some(&primary.id) {
+                return Err(format!(
+                    "PRIMARY is {} by somebody else's deployment, which is left alone",
+                    short(&primary.task_definition)
+                ));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether ECS has gone back by itself, to what ran before and is not to run again.
+    fn is_ecs_own(&self, primary: &Deployment) -> bool {
+        self.way.before_runs.as_ref() == Some(&primary.task_definition)
+            && self.way.before.as_ref() != Some(&primary.id)
+    }
+
+    /// Tells ECS to go back, unless it does so already. Gives the new deployment's id, if it is
+    /// known.
+    async fn ask(&self, primary: &Deployment, again: bool) -> Result<Option<String>, String> {
+        let record = self.record().await;
+        // ECS goes back to what ran before. If that is not what is meant, it has to be told.
+        let ecs_knows = self.way.before_runs.as_deref() == Some(self.good);
+        if !again
+            && ecs_knows
+            && let Some(record) = &record
+        {
+            use ServiceDeploymentStatus as Status;
+            match record.status {
+                Status::RollbackRequested | Status::RollbackInProgress => return Ok(None),
+                // Refused where the deployment has just ended, or on an ECS without it: then the
+                // update below does the same.
+                Status::Pending | Status::InProgress
+                    if self.context.cloud.roll_back(&record.arn).await.is_ok() =>
+                {
+                    return Ok(None);
+                }
+                _ => {}
+            }
+        }
+        let update = Update {
+            service: self.order.service.clone(),
+            task_definition: Some(self.good.to_owned()),
+            ..Update::default()
+        };
+        let service = apply(self.context.cloud, &update, Some(&primary.id)).await;
+        let service = service.map_err(|error| error.to_string())?;
+        let primary = service.primary().filter(|primary| primary.task_definition == self.good);
+        Ok(primary.map(|primary| primary.id.clone()))
+    }
+
+    /// ECS's record of our deployment.
+    async fn record(&self) -> Option<ServiceDeployment> {
+        let since = self.way.since - Duration::from_secs(90);
+        let records = self.context.cloud.service_deployments(&self.order.service, since).await;
+        let wanted = &self.order.task_definition;
+        records.ok()?.into_iter().find(|record| record.task_definition == *wanted)
+    }
+
+    fn tell(&self, service: &Service, primary: &Deployment) {
+        let good = short(self.good);
+        let text = if primary.task_definition == self.good {
+            let (running, desired) = (primary.running, primary.desired);
+            let others = service.deployments.iter().filter(|one| one.id != primary.id);
+            let old: u32 = others.map(|one| one.running).sum();
+            let leaving = if old > 0 { format!("; {old} leaving") } else { String::new() };
+            format!("to {good}: {running} of {desired} running{leaving}")
+        } else {
+            format!("to {good}: asked for")
+        };
+        self.context.tell.row("back", self.order.who.as_str(), &text);
+    }
+}

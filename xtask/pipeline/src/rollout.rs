@@ -1,0 +1,345 @@
+//! Moving one service to a task definition, and seeing it through.
+//!
+//! The deployment that is followed is the one that our call began, known by its id. What the
+//! service as a whole looks like proves nothing: it looks well after a rollback, too. This is how
+//! one begins; [`follow`] sees it through.
+
+mod follow;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cloud::{self, Cloud, CloudError, Deployment, Rollout, Service, Update};
+use crate::config::ServiceName;
+use crate::decide::{Cause, Limits};
+use crate::evidence::Evidence;
+use crate::interrupt::Stop;
+use crate::tell::Tell;
+
+pub(crate) use follow::follow_all;
+
+/// How often a call that may have been lost is made again.
+const TRIES: u32 = 6;
+
+/// What a rollout, and going back, work with.
+pub(crate) struct Context<'a, C> {
+    /// The cloud.
+    pub(crate) cloud: &'a C,
+    /// How long things may take.
+    pub(crate) limits: &'a Limits,
+    /// Who listens.
+    pub(crate) tell: &'a dyn Tell,
+    /// What ends the waiting.
+    pub(crate) stop: &'a Stop,
+}
+
+/// What is wanted of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Order {
+    /// Which of ours.
+    pub(crate) who: ServiceName,
+    /// What ECS calls it.
+    pub(crate) service: String,
+    /// The ARN of what it is to run.
+    pub(crate) task_definition: String,
+    /// How it is created if there is none: CreateService in AWS's shape.
+    pub(crate) create: Value,
+    /// What else is to change: members of UpdateService, or null.
+    pub(crate) settings: Value,
+    /// The ARN of what the last release that went well runs.
+    pub(crate) last_good: Option<String>,
+    /// ARNs of what releases run that were cut off or went wrong: nothing to go back to.
+    pub(crate) suspects: Vec<String>,
+}
+
+/// A deployment under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// Its id.
+    pub(crate) deployment: String,
+    /// The id of the one before it.
+    pub(crate) before: Option<String>,
+    /// What that one runs.
+    pub(crate) before_runs: Option<String>,
+    /// What to go back to.
+    pub(crate) last_good: Option<String>,
+    /// When it began, on the cloud's clock.
+    pub(crate) since: SystemTime,
+    /// When it began, on ours.
+    pub(crate) started: Instant,
+}
+
+/// How a beginning ended.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// The service runs it already, proved.
+    Unchanged,
+    /// A deployment of it is under way, perhaps since before.
+    Under(Way),
+}
+
+/// A rollout that did not begin as it should.
+#[derive(Debug)]
+pub(crate) struct NotBegun {
+    /// Why.
+    pub(crate) error: CloudError,
+    /// Whether something moved nevertheless.
+    pub(crate) moved: Moved,
+}
+
+/// Whether a call that failed has done something.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// The service was looked at: no.
+    No,
+    /// It was done after all.
+    Yes(Way),
+    /// The service cannot be looked at.
+    Unknown,
+}
+
+/// A rollout that came to nothing.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Why.
+    pub(crate) cause: Cause,
+    /// What tells more.
+    pub(crate) evidence: Evidence,
+}
+
+/// How following ended.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// Our deployment is PRIMARY and COMPLETED.
+    Done {
+        /// How long it took.
+        took: Duration,
+        /// How many tasks run.
+        running: u32,
+    },
+    /// It never will be.
+    Failed(Box<Failure>),
+    /// Somebody wants the end of it.
+    Interrupted,
+}
+
+/// Reads a service, patiently: an answer that fails to come may come later.
+///
+/// # Errors
+/// The cloud refuses, or fails for longer than the limit.
+pub(crate) async fn read<C: Cloud>(
+    cloud: &C,
+    name: &str,
+    patience: Duration,
+) -> Result<Option<Service>, CloudError> {
+    let names = [name.to_owned()];
+    let services = patiently(patience, || cloud.services(&names)).await?;
+    // A deleted service shows as INACTIVE for a while. For us there is none.
+    Ok(services.into_iter().find(|service| service.status != "INACTIVE"))
+}
+
+/// Asks again while the failure may pass. Only for questions, and for calls that may be repeated.
+///
+/// # Errors
+/// The first that does not pass, or the last.
+pub(crate) async fn patiently<T>(
+    patience: Duration,
+    ask: impl AsyncFn() -> Result<T, CloudError>,
+) -> Result<T, CloudError> {
+    let started = Instant::now();
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && started.elapsed() < patience => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// How long a question may go unanswered before it counts.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Begins a rollout, or finds that it has begun, or that there is nothing to do.
+///
+/// # Errors
+/// The cloud fails us; what has moved nevertheless is found out.
+pub(crate) async fn begin<C: Cloud>(
+    context: &Context<'_, C>,
+    order: &Order,
+) -> Result<Begun, NotBegun> {
+    let (cloud, started) = (context.cloud, Instant::now());
+    let since = cloud.now();
+    let before = read(cloud, &order.service, PATIENCE).await;
+    // Nothing was asked for yet.
+    let before = before.map_err(|error| NotBegun { error, moved: Moved::No })?;
+    let Some(before) = before else {
+        let way = Way {
+            deployment: String::new(),
+            before: None,
+            before_runs: None,
+            last_good: None,
+            since,
+            started,
+        };
+        return match create(cloud, order, since).await {
+            Ok(primary) => Ok(Begun::Under(Way { deployment: primary, ..way })),
+            Err(error) => Err(after_all(context, order, way, error).await),
+        };
+    };
+    let last_good = last_good(&before, order);
+    let primary = before.primary();
+    let before_id = primary.map(|primary| primary.id.clone());
+    let before_runs = primary.map(|primary| primary.task_definition.clone());
+    let way = |deployment: &str| Way {
+        deployment: deployment.to_owned(),
+        before: before_id.clone(),
+        before_runs: before_runs.clone(),
+        last_good: last_good.clone(),
+        since,
+        started,
+    };
+    let mut force = false;
+    if let Some(primary) = primary.filter(|one| one.task_definition == order.task_definition) {
+        match primary.rollout {
+            Rollout::Completed
+                if order.settings.is_null() && primary.running >= primary.desired =>
+            {
+                return Ok(Begun::Unchanged);
+            }
+            Rollout::InProgress if order.settings.is_null() => {
+                return Ok(Begun::Under(Way { before: None, ..way(&primary.id) }));
+            }
+            // The same again would change nothing: ECS must be told to try again.
+            Rollout::Failed | Rollout::Unknown => force = true,
+            Rollout::Completed | Rollout::InProgress => force = order.settings.is_null(),
+        }
+    }
+    let update = Update {
+        service: order.service.clone(),
+        task_definition: Some(order.task_definition.clone()),
+        desired: None,
+        force,
+        settings: order.settings.clone(),
+    };
+    let error = match apply(cloud, &update, before_id.as_deref()).await {
+        Ok(service) => match service.primary() {
+            Some(primary) if primary.task_definition == order.task_definition => {
+                return Ok(Begun::Under(way(&primary.id)));
+            }
+            _ => none_shown("ecs:UpdateService", order),
+        },
+        Err(error) => error,
+    };
+    Err(after_all(context, order, way(""), error).await)
+}
+
+fn none_shown(operation: &'static str, order: &Order) -> CloudError {
+    let wanted = cloud::short(&order.task_definition);
+    CloudError::Refused {
+        operation,
+        code: "NoDeployment".to_owned(),
+        message: format!("the answer shows no deployment of {wanted}"),
+    }
+}
+
+/// Whether a call that failed was carried out after all: its answer may have been lost.
+async fn after_all<C: Cloud>(
+    context: &Context<'_, C>,
+    order: &Order,
+    way: Way,
+    error: CloudError,
+) -> NotBegun {
+    // Until old answers are over.
+    tokio::time::sleep(context.limits.missing).await;
+    let moved = match read(context.cloud, &order.service, PATIENCE).await {
+        Ok(None) => Moved::No,
+        Ok(Some(service)) => match service.primary() {
+            Some(primary)
+                if primary.task_definition == order.task_definition
+                    && Some(&primary.id) != way.before.as_ref() =>
+            {
+                Moved::Yes(Way { deployment: primary.id.clone(), ..way })
+            }
+            _ => Moved::No,
+        },
+        Err(_) => Moved::Unknown,
+    };
+    NotBegun { error, moved }
+}
+
+/// What the service can go back to: what its newest completed deployment runs. If there is none, or
+/// it is from a release that was cut off, what the last release says that went well.
+fn last_good(before: &Service, order: &Order) -> Option<String> {
+    let trusted = |one: &&Deployment| {
+        one.rollout == Rollout::Completed && !order.suspects.contains(&one.task_definition)
+    };
+    let completed = before.deployments.iter().find(trusted);
+    let completed = completed.map(|one| one.task_definition.clone());
+    completed.or_else(|| order.last_good.clone()).filter(|good| *good != order.task_definition)
+}
+
+/// Creates the service. Gives its first deployment's id.
+async fn create<C: Cloud>(
+    cloud: &C,
+    order: &Order,
+    since: SystemTime,
+) -> Result<String, CloudError> {
+    let mut definition = order.create.clone();
+    if let Some(members) = definition.as_object_mut() {
+        members.insert("serviceName".to_owned(), order.service.clone().into());
+        members.insert("taskDefinition".to_owned(), order.task_definition.clone().into());
+    }
+    // The same service from the same task definition is the same request.
+    let token = token(&[&order.service, &order.task_definition, &seconds(since)]);
+    let service = patiently(PATIENCE, || cloud.create_service(&definition, &token)).await?;
+    let primary = service.primary().ok_or_else(|| none_shown("ecs:CreateService", order))?;
+    Ok(primary.id.clone())
+}
+
+fn seconds(time: SystemTime) -> String {
+    cloud::between(SystemTime::UNIX_EPOCH, time).as_secs().to_string()
+}
+
+/// A client token from what makes a request the same: 32 characters, as ECS allows.
+#[must_use]
+pub(crate) fn token(parts: &[&str]) -> String {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// UpdateService, until an answer came. The answer to the first call may be lost after it was
+/// done: then the service shows a deployment that was not there before.
+pub(crate) async fn apply<C: Cloud>(
+    cloud: &C,
+    update: &Update,
+    before: Option<&str>,
+) -> Result<Service, CloudError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let error = match cloud.update_service(update).await {
+            Ok(service) => return Ok(service),
+            Err(error) if error.is_passing() && tries < TRIES => error,
+            Err(error) => return Err(error),
+        };
+        tokio::time::sleep(Duration::from_secs(2) * tries).await;
+        if let CloudError::Lost { .. } = error
+            && let Ok(Some(service)) = read(cloud, &update.service, Duration::ZERO).await
+            && let Some(primary) = service.primary()
+            && Some(&*primary.task_definition) == update.task_definition.as_deref()
+            && Some(&*primary.id) != before
+        {
+            return Ok(service);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What holds whatever goes wrong: over thousands of random schedules of faults, images, and ways
+//! to answer them.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::faults::{Fault, Faults};
+use super::world::{World, job};
+use crate::config::ServiceName;
+use crate::deploy::{End, Job, OnFailure, OnInterrupt, Outcome, ServiceEnd, ServiceOutcome};
+use crate::rollback::Restored;
+use crate::task_definition::normalise;
+
+/// Each family has so many; there are eight, so that no test runs for long.
+const CASES: u32 = 1300;
+/// No deploy takes longer: two rollouts, two ways back, a task, and the patience between them.
+const LONGEST: Duration = Duration::from_mins(90);
+
+#[derive(Debug, Clone)]
+struct Case {
+    users: &'static str,
+    client: &'static str,
+    faults: Vec<(usize, Fault)>,
+    records: bool,
+    breaker: bool,
+    rollback_fails: bool,
+    task_exit_code: i32,
+    migrate: bool,
+    on_failure: OnFailure,
+    on_interrupt: OnInterrupt,
+    smoke_fails: bool,
+}
+
+fn image() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        6 => Just("newer"),
+        1 => Just("good"),
+        2 => Just("crash"),
+        1 => Just("pull"),
+        1 => Just("secret"),
+        1 => Just("sick"),
+        1 => Just("hungry"),
+    ]
+}
+
+fn harmless() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::Throttled),
+        Just(Fault::Unheard),
+        Just(Fault::Unanswered),
+        (1_u64..20).prop_map(Fault::Slow),
+        (1_u64..15).prop_map(Fault::Stale),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![8 => harmless(), 1 => Just(Fault::Denied), 2 => Just(Fault::Interrupt)]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let world = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
+    let images = (image(), image(), prop::bool::weighted(0.1));
+    let task = prop_oneof![4 => Just(0), 1 => Just(3)];
+    let on_failure = prop_oneof![
+        2 => Just(OnFailure::RollbackAll),
+        1 => Just(OnFailure::Stop),
+        1 => Just(OnFailure::Continue),
+    ];
+    let on_interrupt = prop_oneof![Just(OnInterrupt::Rollback), Just(OnInterrupt::Detach)];
+    let faults = prop::collection::vec((0_usize..140, fault()), 0..14);
+    (world, images, task, on_failure, on_interrupt, faults).prop_map(
+        |(world, images, task_exit_code, on_failure, on_interrupt, faults)| {
+            let (records, breaker, rollback_fails, migrate) = world;
+            let (users, client, smoke_fails) = images;
+            Case {
+                users,
+                client,
+                faults,
+                records,
+                breaker,
+                rollback_fails,
+                task_exit_code,
+                migrate,
+                on_failure,
+                on_interrupt,
+                smoke_fails,
+            }
+        },
+    )
+}
+
+fn virtually<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(work)
+}
+
+async fn play(case: &Case) -> (World, Job, Outcome, Duration) {
+    let world = World::seeded(|ecs| (ecs.records, ecs.breaker) = (case.records, case.breaker));
+    world.sim.look(|ecs| {
+        ecs.rollback_fails = case.rollback_fails;
+        ecs.task_exit_code = case.task_exit_code;
+    });
+    world.rest.smoke_fails.set(case.smoke_fails);
+    world.sim.order(Faults::numbered(case.faults.iter().copied()));
+    let mut job = job(case.users, case.client);
+    (job.on_failure, job.on_interrupt) = (case.on_failure, case.on_interrupt);
+    if !case.migrate {
+        job.migrate = None;
+    }
+    let started = Instant::now();
+    let outcome = world.deploy(&job).await;
+    let took = started.elapsed();
+    (world, job, outcome, took)
+}
+
+/// Whether what is said about a service is true.
+fn is_true(world: &World, said: &ServiceOutcome, wanted: &str, all_back: bool) -> bool {
+    let who = said.service;
+    match (&said.end, &said.restored) {
+        (_, Some(Restored::Back { .. })) => world.serves(who, "good"),
+        // It says that it has not.
+        (_, Some(Restored::NothingBefore | Restored::Failed { .. })) => true,
+        (ServiceEnd::Rolled { .. } | ServiceEnd::Unchanged, None) => world.serves(who, wanted),
+        (ServiceEnd::NotBegun | ServiceEnd::Failed { .. }, None) => {
+            !all_back || world.serves(who, "good") || wanted == "good"
+        }
+        (ServiceEnd::Detached, None) => !all_back,
+    }
+}
+
+fn claims_all_back(end: &End) -> bool {
+    matches!(
+        end,
+        End::TaskFailed { .. }
+            | End::Failed { restored: true, .. }
+            | End::SmokeFailed { restored: true, .. }
+            | End::Interrupted { restored: true, .. }
+            | End::Broken { restored: true, .. }
+    )
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let (world, _, outcome, took) = virtually_played(case);
+    let text = world.heard.text();
+    let success = matches!(outcome.end, End::Released | End::Unchanged);
+    prop_assert_eq!(success, outcome.end.exit_code() == 0);
+    let wanted = |who| if who == ServiceName::Users { case.users } else { case.client };
+    if success {
+        for who in [ServiceName::Users, ServiceName::Client] {
+            prop_assert!(world.serves(who, wanted(who)), "{who} does not serve\n{text}");
+        }
+    }
+    let all_back = claims_all_back(&outcome.end);
+    for said in &outcome.services {
+        let true_ = is_true(&world, said, wanted(said.service), all_back);
+        prop_assert!(true_, "not true: {said:?} {:?}\n{text}", outcome.end);
+    }
+    world.sim.look(|ecs| {
+        let mut known: Vec<String> =
+            ecs.definitions.iter().map(|one| normalise(&one.document).to_string()).collect();
+        let all = known.len();
+        known.sort();
+        known.dedup();
+        prop_assert_eq!(known.len(), all, "registered twice");
+        Ok(())
+    })?;
+    prop_assert!(took < LONGEST, "it took {took:?}\n{text}");
+    Ok(())
+}
+
+fn virtually_played(case: &Case) -> (World, Job, Outcome, Duration) {
+    // The world is looked at afterwards, so its clock has to outlive the deploy.
+    virtually(play(case))
+}
+
+fn family(seed: u8) -> Result<(), proptest::test_runner::TestError<Case>> {
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
+    // Families that differ: the same schedules eight times would show nothing new.
+    let rng = proptest::test_runner::TestRng::from_seed(
+        proptest::test_runner::RngAlgorithm::ChaCha,
+        &[seed; 32],
+    );
+    let mut runner = proptest::test_runner::TestRunner::new_with_rng(config, rng);
+    runner.run(&case(), |case| check(&case))
+}
+
+macro_rules! nothing_is_said_that_is_not_so {
+    ($($name:ident $seed:literal),*) => {$(
+        #[test]
+        fn $name() {
+            family($seed).unwrap();
+        }
+    )*};
+}
+
+nothing_is_said_that_is_not_so!(
+    nothing_false_is_said_1 1,
+    nothing_false_is_said_2 2,
+    nothing_false_is_said_3 3,
+    nothing_false_is_said_4 4,
+    nothing_false_is_said_5 5,
+    nothing_false_is_said_6 6,
+    nothing_false_is_said_7 7,
+    nothing_false_is_said_8 8
+);
+
+#[test]
+fn a_good_release_survives_a_few_faults() {
+    let config = ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() };
+    let faults = prop::collection::vec((0_usize..140, harmless()), 0..5);
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let result = runner.run(&(faults, any::<bool>()), |(faults, records)| {
+        let case = Case {
+            users: "newer",
+            client: "newer",
+            faults,
+            records,
+            breaker: true,
+            rollback_fails: false,
+            task_exit_code: 0,
+            migrate: true,
+            on_failure: OnFailure::RollbackAll,
+            on_interrupt: OnInterrupt::Rollback,
+            smoke_fails: false,
+        };
+        let (world, _, outcome, _) = virtually(play(&case));
+        prop_assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+        Ok(())
+    });
+    result.unwrap();
+}

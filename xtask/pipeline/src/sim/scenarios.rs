@@ -1,0 +1,334 @@
+//! What can happen to a deploy, by name, and what must come of it.
+
+use super::faults::{Fault, Faults};
+use super::world::{World, definition, job};
+use crate::config::ServiceName::{Client, Users};
+use crate::deploy::{End, OnFailure, OnInterrupt, ServiceEnd};
+use crate::exit_code;
+use crate::rollback::Restored;
+
+fn is_kind(end: &ServiceEnd, kind: &str) -> bool {
+    matches!(end, ServiceEnd::Failed { cause, .. } if format!("{cause:?}").starts_with(kind))
+}
+
+/// A broken image of `users` before a good one of `client`: the old release must serve on.
+async fn broken(image: &str, kind: &str) -> String {
+    let mut text = String::new();
+    for (records, breaker) in [(true, true), (true, false), (false, true), (false, false)] {
+        let world = World::released(|ecs| (ecs.records, ecs.breaker) = (records, breaker)).await;
+        let outcome = world.deploy(&job(image, "newer")).await;
+        text = world.heard.text();
+        assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{text}");
+        assert!(is_kind(&outcome.services[0].end, kind), "{:?}", outcome.services[0].end);
+        assert_eq!(outcome.services[1].end, ServiceEnd::NotBegun);
+        assert!(outcome.services[0].restored.as_ref().is_some_and(Restored::is_back), "{text}");
+        assert!(world.serves(Users, "good") && world.serves(Client, "good"), "{text}");
+    }
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_deployment() {
+    let world = World::new(|_| {});
+    let outcome = world.deploy(&job("good", "good")).await;
+    assert_eq!(outcome.end, End::Released);
+    assert!(world.serves(Users, "good") && world.serves(Client, "good"));
+    assert!(outcome.services.iter().all(|service| service.registered));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_deployment_fails_and_there_is_nothing_to_go_back_to() {
+    let world = World::new(|_| {});
+    let outcome = world.deploy(&job("crash", "good")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLBACK_FAILED);
+    assert_eq!(outcome.services[0].restored, Some(Restored::NothingBefore));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_to_do() {
+    let world = World::released(|_| {}).await;
+    let before = world.sim.count("ecs:RegisterTaskDefinition");
+    let mut same = job("good", "good");
+    same.migrate = None;
+    let outcome = world.deploy(&same).await;
+    assert_eq!(outcome.end, End::Unchanged);
+    assert!(outcome.services.iter().all(|service| service.end == ServiceEnd::Unchanged));
+    assert_eq!(world.sim.count("ecs:RegisterTaskDefinition"), before);
+    assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_before_it_was_asked_is_asked_now() {
+    for fails in [false, true] {
+        let world = World::seeded(|_| {});
+        world.rest.smoke_fails.set(fails);
+        let mut same = job("good", "good");
+        (same.migrate, same.verify) = (None, true);
+        let code = if fails { exit_code::ROLLBACK_FAILED } else { exit_code::OK };
+        assert_eq!(world.deploy(&same).await.end.exit_code(), code, "{}", world.heard.text());
+        assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_limit_is_for_all_services_together() {
+    let mut world = World::released(|ecs| ecs.breaker = false).await;
+    // Enough for the task and one service, and not for two.
+    world.limits.rollout = std::time::Duration::from_secs(60);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::TIMEOUT, "{}", world.heard.text());
+    assert!(world.serves(Users, "good") && world.serves(Client, "good"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_rollout() {
+    let world = World::released(|_| {}).await;
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    assert!(world.serves(Users, "newer") && world.serves(Client, "newer"));
+    assert_eq!(outcome.services[0].before.as_deref(), Some("shop-users-td:1"));
+    assert_eq!(outcome.services[0].task_definition.as_deref(), Some("shop-users-td:2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_cannot_be_pulled() {
+    let text = broken("pull", "Pull").await;
+    assert!(text.contains("CannotPullContainerError"), "{text}");
+    assert!(text.contains("never ran: Task failed to start"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop() {
+    let text = broken("crash", "Deaths").await;
+    assert!(text.contains("exit code 1"), "{text}");
+    assert!(text.contains("| SECRET_KEY has 12 bytes; production needs 32"), "{text}");
+    assert!(text.contains("PRIMARY is shop-users-td:1 again, 2 of 2 running"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_secret() {
+    let text = broken("secret", "Resources").await;
+    assert!(text.contains("can't find the specified secret"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_target() {
+    let text = broken("sick", "Unhealthy").await;
+    assert!(text.contains("target  unhealthy: Target.ResponseCodeMismatch"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_capacity() {
+    let text = broken("hungry", "NoPlacement").await;
+    assert!(text.contains("No Container Instances had sufficient memory"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling() {
+    let world = World::released(|_| {}).await;
+    let throttled = ["ecs:DescribeServices", "ecs:UpdateService", "ecs:RegisterTaskDefinition"];
+    let faults = throttled
+        .into_iter()
+        .fold(Faults::default(), |faults, name| faults.first(name, 4, Fault::Throttled));
+    world.sim.order(faults);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_reads_are_no_success_and_no_failure() {
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first("ecs:DescribeServices", 8, Fault::Stale(12)));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    assert!(world.serves(Users, "newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_reads_are_no_rollback_either() {
+    let world = World::released(|ecs| ecs.breaker = false).await;
+    world.sim.order(Faults::default().first("ecs:DescribeServices", 30, Fault::Stale(12)));
+    let outcome = world.deploy(&job("crash", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{}", world.heard.text());
+    assert!(world.serves(Users, "good"), "{}", world.heard.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_fails() {
+    let world = World::released(|_| {}).await;
+    world.sim.look(|ecs| ecs.rollback_fails = true);
+    let outcome = world.deploy(&job("crash", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLBACK_FAILED);
+    assert!(world.heard.text().contains("NOT rolled back to shop-users-td:1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_register_task_definition() {
+    let world = World::released(|_| {}).await;
+    let lost = Faults::default().first("ecs:RegisterTaskDefinition", 1, Fault::Unanswered);
+    world.sim.order(lost);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released);
+    world.sim.look(|ecs| assert_eq!(ecs.definitions.len(), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_update_service() {
+    for fault in [Fault::Unanswered, Fault::Unheard] {
+        let world = World::released(|_| {}).await;
+        world.sim.order(Faults::default().first("ecs:UpdateService", 2, fault));
+        let outcome = world.deploy(&job("newer", "newer")).await;
+        assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_that_fails_moves_nothing() {
+    let world = World::released(|_| {}).await;
+    world.sim.look(|ecs| ecs.task_exit_code = 7);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::DATABASE_TASK);
+    assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+    let text = world.heard.text();
+    assert!(text.contains("✗ migrate failed: exit code 7"), "{text}");
+    assert!(text.contains("| running migration 0007") && text.contains("| ended with 7"), "{text}");
+    assert!(world.serves(Users, "good") && world.serves(Client, "good"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_without_a_host() {
+    let world = World::released(|_| {}).await;
+    world.sim.look(|ecs| ecs.no_room_for_tasks = true);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::DATABASE_TASK);
+    assert!(world.heard.text().contains("no host has enough free memory"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ecs_does_not_know_yet_and_whose_start_was_lost() {
+    let world = World::released(|_| {}).await;
+    let runs = world.sim.look(|ecs| ecs.tasks.len());
+    let faults = Faults::default().first("ecs:RunTask", 2, Fault::Unanswered).first(
+        "ecs:DescribeTasks",
+        3,
+        Fault::Stale(1),
+    );
+    world.sim.order(faults);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    world.sim.look(|ecs| assert_eq!(ecs.tasks.len(), runs + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_service_that_fails_takes_the_first_back_or_not_as_asked() {
+    for (on_failure, users) in [
+        (OnFailure::RollbackAll, "good"),
+        (OnFailure::Stop, "newer"),
+        (OnFailure::Continue, "newer"),
+    ] {
+        let world = World::released(|_| {}).await;
+        let mut job = job("newer", "crash");
+        job.on_failure = on_failure;
+        let outcome = world.deploy(&job).await;
+        assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{}", world.heard.text());
+        assert!(world.serves(Users, users) && world.serves(Client, "good"), "{on_failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_go_on_where_that_is_wanted() {
+    let world = World::released(|_| {}).await;
+    let mut job = job("crash", "newer");
+    job.on_failure = OnFailure::Continue;
+    let outcome = world.deploy(&job).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK);
+    assert!(world.serves(Users, "good") && world.serves(Client, "newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_does_not_answer_goes_back() {
+    let world = World::released(|_| {}).await;
+    world.rest.smoke_fails.set(true);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::SMOKE, "{}", world.heard.text());
+    assert!(world.serves(Users, "good") && world.serves(Client, "good"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_at_every_call() {
+    let calls = {
+        let world = World::released(|_| {}).await;
+        let before = world.sim.calls();
+        assert_eq!(world.deploy(&job("newer", "newer")).await.end, End::Released);
+        world.sim.calls() - before
+    };
+    for call in 0..calls {
+        let world = World::released(|_| {}).await;
+        world.sim.order(Faults::numbered([(call, Fault::Interrupt)]));
+        let outcome = world.deploy(&job("newer", "newer")).await;
+        let text = world.heard.text();
+        match outcome.end {
+            End::Interrupted { restored: true, .. } => {
+                assert_eq!(outcome.end.exit_code(), exit_code::INTERRUPTED);
+                assert!(
+                    world.serves(Users, "good") && world.serves(Client, "good"),
+                    "{call}: {text}"
+                );
+            }
+            // Too late to matter.
+            End::Released => assert!(world.serves(Users, "newer") && world.serves(Client, "newer")),
+            end => panic!("{call}: {end:?}\n{text}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn detached_and_taken_up_again() {
+    let world = World::released(|_| {}).await;
+    let mut wanted = job("newer", "newer");
+    wanted.on_interrupt = OnInterrupt::Detach;
+    wanted.migrate = None;
+    let faults = Faults::default().first("ecs:ListServiceDeployments", 1, Fault::Interrupt);
+    world.sim.order(faults);
+    let outcome = world.deploy(&wanted).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::INTERRUPTED);
+    assert_eq!(outcome.services[0].end, ServiceEnd::Detached);
+    let again = World { stop: crate::interrupt::Stop::default(), ..world };
+    let outcome = again.deploy(&wanted).await;
+    assert_eq!(outcome.end, End::Released, "{}", again.heard.text());
+    assert_eq!(again.sim.count("ecs:RegisterTaskDefinition"), 4, "none is registered again");
+    assert!(again.serves(Users, "newer") && again.serves(Client, "newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_release_left_that_was_cut_off_is_nothing_to_go_back_to() {
+    for (records, breaker) in [(true, true), (true, false), (false, true), (false, false)] {
+        let world = World::seeded(|ecs| (ecs.records, ecs.breaker) = (records, breaker));
+        // It came up and was never seen to answer: whoever deployed it was killed.
+        let (good, cut_off) = world.sim.look(|ecs| {
+            let good = ecs.services["shop-users"].seen.task_definition.clone();
+            let cut_off = ecs.register(&definition(Users, "cut-off")).arn;
+            ecs.deploy("shop-users", &cut_off);
+            ecs.settle("shop-users");
+            (good, cut_off)
+        });
+        let mut job = job("crash", "newer");
+        job.services[0].last_good = Some(good);
+        job.services[0].suspects = vec![cut_off];
+        let outcome = world.deploy(&job).await;
+        let text = world.heard.text();
+        assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{text}");
+        assert!(world.serves(Users, "good"), "{records} {breaker}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn permissions_that_are_missing_are_named() {
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first("ecs:UpdateService", 1, Fault::Denied));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK);
+    let text = world.heard.text();
+    assert!(text.contains("AWS denies ecs:UpdateService"), "{text}");
+    assert!(world.serves(Users, "good"));
+}

@@ -1,0 +1,76 @@
+//! Where deployments keep what must outlive them: the lock and the release records.
+//!
+//! The promise that all of it rests on is an atomic write: "only if there is nothing yet", or "only
+//! if it is still what I have read". S3 makes it (`If-None-Match`, `If-Match`), and every account
+//! has it. Here is what is asked of a store; [`lock`] and [`release`] build on it.
+
+pub(crate) mod lock;
+#[cfg(test)]
+pub(crate) mod memory;
+pub(crate) mod release;
+pub(crate) mod s3;
+
+use std::time::SystemTime;
+
+use crate::cloud::CloudError;
+
+/// Why the store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error(
+        "the bucket {bucket} for the lock and the release records is not there. The stack makes \
+         it; or name another as aws.bucket in {}.",
+        crate::config::PATH
+    )]
+    NoBucket { bucket: String },
+    #[error(
+        "{key} in the bucket {bucket} is not understood ({cause}): has a newer pipeline written it?"
+    )]
+    Odd { bucket: String, key: String, cause: String },
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
+/// Which of the contents that a key has had. An ETag, on S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version(pub(crate) String);
+
+/// What a key holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// The contents.
+    pub(crate) body: Vec<u8>,
+    /// Which of them.
+    pub(crate) version: Version,
+}
+
+/// When a write may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum If {
+    /// The key holds nothing yet.
+    Absent,
+    /// The key still holds this.
+    Is(Version),
+}
+
+/// A store with atomic writes.
+///
+/// # Errors
+/// Each call fails with a [`StoreError`] if there was no answer, or a refusal. A write whose answer
+/// was lost may have been done.
+pub(crate) trait Store {
+    /// The time there.
+    fn now(&self) -> SystemTime;
+
+    /// How people find it: the bucket's name.
+    fn name(&self) -> &str;
+
+    /// What a key holds.
+    async fn get(&self, key: &str) -> Result<Option<Object>, StoreError>;
+
+    /// Writes, if the condition holds. `None`: it does not, and nothing was done.
+    async fn put(&self, key: &str, body: &[u8], when: &If) -> Result<Option<Version>, StoreError>;
+
+    /// The keys with a prefix, in no particular order.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+}
