@@ -41,6 +41,8 @@ impl Load {
     /// Stops the container, and gives how long that took.
     pub(crate) async fn stop(self, container: &Container) -> Duration {
         self.stopping.store(true, Ordering::SeqCst);
+        // A request that was begun before reaches the service before it is told to stop.
+        tokio::time::sleep(BEFORE).await;
         let took = tokio::task::block_in_place(|| container.stop());
         for worker in self.workers {
             assert!(worker.await.unwrap() > 0, "a worker got no answer at all");

@@ -48,6 +48,18 @@ impl Layout {
         self.root.join("target/test")
     }
 
+    /// Where nextest writes what became of each test: in the workspace, wherever cargo builds.
+    #[must_use]
+    pub(crate) fn junit(&self) -> PathBuf {
+        self.root.join("target/nextest/default/junit.xml")
+    }
+
+    /// Where those files are collected, one for each part of the tests.
+    #[must_use]
+    pub(crate) fn reports(&self) -> PathBuf {
+        self.root.join("target/reports")
+    }
+
     /// Cargo's target directory for the client. It is apart because another compiler than the
     /// server's may write it.
     #[must_use]

@@ -11,6 +11,7 @@ mod exit_code;
 mod images;
 mod interrupt;
 mod layout;
+mod ministack;
 mod packages;
 mod port;
 mod postgres;
@@ -51,15 +52,63 @@ enum Command {
     /// Push the images of the commit, after building what is missing
     #[command(disable_help_flag = true)]
     Push(cmd::ship::Ship),
+    /// Show what a deployment would do, and change nothing
+    #[command(disable_help_flag = true)]
+    Plan(cmd::ship::Ship),
+    /// Build, push, migrate, roll out, and check the result
+    #[command(disable_help_flag = true)]
+    Deploy(cmd::ship::Ship),
+    /// Go back to an earlier release
+    #[command(disable_help_flag = true)]
+    Rollback(cmd::ship::Ship),
+    /// Bring the database up to date; --on ecs: production's
+    #[command(disable_help_flag = true)]
+    Migrate(cmd::data::Data),
+    /// Destroy all data and build the schema anew
+    #[command(name = "recreate_db", alias = "recreate-db", disable_help_flag = true)]
+    RecreateDb(cmd::data::Data),
+    /// Add the example users
+    #[command(name = "seed_db", alias = "seed-db", disable_help_flag = true)]
+    SeedDb(cmd::data::Data),
+    /// Add an administrator
+    #[command(name = "create_admin", alias = "create-admin", disable_help_flag = true)]
+    CreateAdmin(cmd::data::Data),
+    /// Make, change, check or remove what the application runs on
+    #[command(disable_help_flag = true)]
+    Infra(cmd::ship::Ship),
+    /// Check everything that a deployment needs
+    #[command(disable_help_flag = true)]
+    Doctor(cmd::ship::Ship),
+    /// Show what runs: services, tasks, targets, and who deploys
+    #[command(disable_help_flag = true)]
+    Status(cmd::ship::Ship),
+    /// Show what the containers write
+    #[command(disable_help_flag = true)]
+    Logs(cmd::ship::Ship),
+    /// Run a command in production's image and settings
+    #[command(disable_help_flag = true)]
+    Exec(cmd::ship::Ship),
+    /// Change how many tasks a service has
+    #[command(disable_help_flag = true)]
+    Scale(cmd::ship::Ship),
+    /// List the releases
+    #[command(disable_help_flag = true)]
+    History(cmd::ship::Ship),
+    /// Remove task definitions and images that no release needs
+    #[command(disable_help_flag = true)]
+    Prune(cmd::ship::Ship),
     /// Show the pipeline's configuration
     #[command(disable_help_flag = true)]
     Config(cmd::ship::Ship),
 }
 
 /// The commands, by what one is about to do.
-const GROUPS: [(&str, &[&str]); 2] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("On this machine", &["setup", "dev", "test", "bench", "screenshots", "site", "ci"]),
-    ("Ship", &["build", "push", "config"]),
+    ("Ship", &["build", "push", "plan", "deploy", "rollback"]),
+    ("Data, here or with --on ecs", &["migrate", "recreate_db", "seed_db", "create_admin"]),
+    ("Infrastructure", &["infra"]),
+    ("Operate", &["doctor", "status", "logs", "exec", "scale", "history", "prune", "config"]),
 ];
 
 fn main() -> ExitCode {
@@ -72,7 +121,7 @@ fn main() -> ExitCode {
         return ExitCode::from(exit_code::OK);
     };
     match run(command) {
-        Ok(()) => ExitCode::from(exit_code::OK),
+        Ok(code) => ExitCode::from(code),
         Err(error) if error.is::<interrupt::Interrupted>() => {
             report::say("Stopped");
             ExitCode::from(exit_code::INTERRUPTED)
@@ -84,23 +133,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+/// Runs it, and gives the exit code.
+fn run(command: Command) -> Result<u8> {
     interrupt::install()?;
     let layout = Layout::discover()?;
     // Cargo and rustup choose their configuration and toolchain by where they are started.
     std::env::set_current_dir(&layout.root)?;
-    match command {
-        Command::Setup(setup) => setup.run(&layout),
-        Command::Dev(dev) => dev.run(&layout),
-        Command::Test(test) => test.run(&layout),
-        Command::Bench(bench) => bench.run(&layout),
-        Command::Screenshots(screenshots) => screenshots.run(&layout),
-        Command::Site(site) => site.run(&layout),
-        Command::Ci(ci) => ci.run(&layout),
-        Command::Build(ship) => match ship.run(&layout, "build")? {},
-        Command::Push(ship) => match ship.run(&layout, "push")? {},
-        Command::Config(ship) => match ship.run(&layout, "config")? {},
-    }
+    let (ship, name) = match command {
+        Command::Setup(setup) => return setup.run(&layout).map(|()| exit_code::OK),
+        Command::Dev(dev) => return dev.run(&layout).map(|()| exit_code::OK),
+        Command::Test(test) => return test.run(&layout).map(|()| exit_code::OK),
+        Command::Bench(bench) => return bench.run(&layout).map(|()| exit_code::OK),
+        Command::Screenshots(screenshots) => {
+            return screenshots.run(&layout).map(|()| exit_code::OK);
+        }
+        Command::Site(site) => return site.run(&layout).map(|()| exit_code::OK),
+        Command::Ci(ci) => return ci.run(&layout).map(|()| exit_code::OK),
+        Command::Migrate(data) => return data.run(&layout, "migrate"),
+        Command::RecreateDb(data) => return data.run(&layout, "recreate_db"),
+        Command::SeedDb(data) => return data.run(&layout, "seed_db"),
+        Command::CreateAdmin(data) => return data.run(&layout, "create_admin"),
+        Command::Build(ship) => (ship, "build"),
+        Command::Push(ship) => (ship, "push"),
+        Command::Plan(ship) => (ship, "plan"),
+        Command::Deploy(ship) => (ship, "deploy"),
+        Command::Rollback(ship) => (ship, "rollback"),
+        Command::Infra(ship) => (ship, "infra"),
+        Command::Doctor(ship) => (ship, "doctor"),
+        Command::Status(ship) => (ship, "status"),
+        Command::Logs(ship) => (ship, "logs"),
+        Command::Exec(ship) => (ship, "exec"),
+        Command::Scale(ship) => (ship, "scale"),
+        Command::History(ship) => (ship, "history"),
+        Command::Prune(ship) => (ship, "prune"),
+        Command::Config(ship) => (ship, "config"),
+    };
+    match ship.run(&layout, name)? {}
 }
 
 /// What `cargo xtask` alone and `cargo xtask --help` print.

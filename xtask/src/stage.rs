@@ -12,6 +12,7 @@ use crate::claim::Claim;
 use crate::client;
 use crate::images;
 use crate::layout::Layout;
+use crate::ministack;
 use crate::postgres::{self, Server};
 
 /// Why what needs a browser cannot run.
@@ -30,6 +31,8 @@ pub(crate) struct Stage<'a> {
     browser: Option<Browser>,
     /// The script that looks for faults of accessibility.
     axe: Option<PathBuf>,
+    /// The emulator of AWS.
+    emulator: Option<PathBuf>,
 }
 
 impl<'a> Stage<'a> {
@@ -42,6 +45,7 @@ impl<'a> Stage<'a> {
             site: layout.test().join("site"),
             browser: None,
             axe: None,
+            emulator: None,
         })
     }
 
@@ -64,6 +68,12 @@ impl<'a> Stage<'a> {
     /// Fetches what checks accessibility.
     pub(crate) fn fetch_axe(&mut self) -> Result<()> {
         self.axe = Some(axe::ensure_script(self.layout)?);
+        Ok(())
+    }
+
+    /// Installs the emulator of AWS.
+    pub(crate) fn install_emulator(&mut self) -> Result<()> {
+        self.emulator = Some(ministack::ensure(self.layout)?);
         Ok(())
     }
 
@@ -93,6 +103,9 @@ impl<'a> Stage<'a> {
             command.env("CHROMIUM", &browser.chromium);
             command.env("CHROMEDRIVER", &browser.driver);
             command.env("CLIENT_DIR", &self.site);
+        }
+        if let Some(emulator) = &self.emulator {
+            command.env("MINISTACK_BIN", emulator);
         }
         if let Some(script) = &self.axe {
             command.env("AXE_SCRIPT", script);

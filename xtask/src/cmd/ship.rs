@@ -1,4 +1,4 @@
-//! `cargo xtask build`, `push`, `config`: what the pipeline does.
+//! `cargo xtask build`, `deploy`, `status` and so on: what the pipeline does.
 //!
 //! It links the AWS SDK and takes minutes to compile, so it is a program of its own. It takes this
 //! one's place, and gets the arguments as they are.
@@ -22,6 +22,11 @@ pub(crate) struct Ship {
 }
 
 impl Ship {
+    /// With arguments that were looked at before.
+    pub(crate) fn new(arguments: Vec<OsString>) -> Self {
+        Self { arguments }
+    }
+
     /// Becomes the pipeline. Returns only if that is impossible.
     pub(crate) fn run(&self, layout: &Layout, name: &str) -> Result<Infallible> {
         let mut cargo = process::cargo();

@@ -3,7 +3,7 @@
 //! Everything is compiled once, with one set of packages, and then run part by part. A part that
 //! cannot run here is left out loudly; everything else still counts.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::claim::Claim;
@@ -35,8 +35,9 @@ const LIBRARIES: [&str; 2] = ["contract", "users"];
 /// The module of the browser suite that needs axe-core.
 const ACCESSIBILITY: &str = "accessibility";
 
-/// The test of the browser suite that gives the API settings of its own.
-const OWN_SETTINGS: &str = "too_many_tries";
+/// The tests of the browser suite that containers cannot serve: one gives the API settings of its
+/// own, and one has nobody answer, where here the front answers for an API that is away.
+const NOT_FOR_CONTAINERS: [&str; 2] = ["too_many_tries", "a_server_that_is_away"];
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ enum Part {
     BlackBox,
     /// What starts containers by itself, or builds images.
     Containers,
+    /// The pipeline against an emulator of AWS.
+    Emulator,
     /// The client in Chromium.
     Browser,
     /// The images that production runs; only where asked for, since building them takes minutes.
@@ -56,14 +59,22 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Unit, Self::BlackBox, Self::Containers, Self::Browser, Self::Images, Self::Compose];
+    const ALL: [Self; 7] = [
+        Self::Unit,
+        Self::BlackBox,
+        Self::Containers,
+        Self::Emulator,
+        Self::Browser,
+        Self::Images,
+        Self::Compose,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit and property tests",
             Self::BlackBox => "black-box tests",
             Self::Containers => "container tests",
+            Self::Emulator => "tests on an AWS emulator",
             Self::Browser => "browser tests",
             Self::Images => "image tests",
             Self::Compose => "browser tests, images",
@@ -77,9 +88,10 @@ impl Part {
             Self::Unit => "not kind(test)",
             Self::BlackBox => {
                 "kind(test) and not (binary(browser) or binary(containers) or binary(images) \
-                 or binary(pipeline))"
+                 or binary(pipeline) or binary(emulator))"
             }
             Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
+            Self::Emulator => "kind(test) and binary(emulator)",
             Self::Browser | Self::Compose => "kind(test) and binary(browser)",
             Self::Images => "kind(test) and binary(images)",
         }
@@ -87,7 +99,7 @@ impl Part {
 
     /// As arguments for `cargo test`, whose choices know no "all but".
     fn cargo_test(self, suites: &[String]) -> Vec<String> {
-        let special = ["browser", "containers", "images", "pipeline"];
+        let special = ["browser", "containers", "emulator", "images", "pipeline"];
         let is_special = |name: &String| special.contains(&name.as_str());
         let suite = |name: &str| format!("--test={name}");
         match self {
@@ -96,6 +108,7 @@ impl Part {
                 suites.iter().filter(|name| !is_special(name)).map(|name| suite(name)).collect()
             }
             Self::Containers => vec![suite("containers"), suite("pipeline")],
+            Self::Emulator => vec![suite("emulator")],
             Self::Browser | Self::Compose => vec![suite("browser")],
             Self::Images => vec![suite("images")],
         }
@@ -181,6 +194,7 @@ impl Tests<'_> {
         let hindrance = match part {
             Part::Unit | Part::BlackBox => None,
             Part::Containers => containers_hindrance(),
+            Part::Emulator => self.prepare_emulator(),
             Part::Browser => self.prepare_browser(summary)?,
             Part::Images => self.prepare_images(summary)?,
             Part::Compose => self.compose(summary)?,
@@ -204,6 +218,14 @@ impl Tests<'_> {
         list.args(["nextest", "list", "--message-format=oneline", "-E", part.nextest()]);
         list.args(packages()).args(self.filter);
         Ok(process::read(&mut list)?.trim().is_empty())
+    }
+
+    /// Installs the emulator, or says why that is impossible.
+    fn prepare_emulator(&mut self) -> Option<String> {
+        containers_hindrance().or_else(|| {
+            let installed = self.stage.install_emulator();
+            installed.err().map(|error| format!("the emulator cannot be installed: {error:#}"))
+        })
     }
 
     /// Makes ready what the browser suite needs, or says why that is impossible.
@@ -279,9 +301,12 @@ impl Tests<'_> {
         if let Some(composed) = &self.composed {
             composed.hand_over(&mut command);
         }
+        // What lies there from an earlier part says nothing about this one.
+        let _ = std::fs::remove_file(self.layout.junit());
         /// nextest's NO_TESTS_RUN, see <https://docs.rs/nextest-metadata>.
         const NO_TESTS_RUN: i32 = 4;
         let status = process::status(&mut command)?;
+        keep_report(self.layout, part)?;
         Ok(match status.code() {
             Some(0) => Outcome::Passed,
             Some(NO_TESTS_RUN) if self.filter.is_some() => Outcome::Nothing,
@@ -290,11 +315,11 @@ impl Tests<'_> {
     }
 
     /// The tests that cannot run: those that need axe-core where it is not here, and those that
-    /// need settings of their own where the containers have theirs already.
+    /// containers cannot serve.
     fn left_out(&self) -> Vec<&'static str> {
         let accessibility = self.stage.lacks_axe().then_some(ACCESSIBILITY);
-        let own_settings = self.composed.as_ref().map(|_| OWN_SETTINGS);
-        accessibility.into_iter().chain(own_settings).collect()
+        let not_served = self.composed.as_ref().map(|_| NOT_FOR_CONTAINERS);
+        accessibility.into_iter().chain(not_served.into_iter().flatten()).collect()
     }
 
     /// What of the client needs no browser. Apart from the others: it has a framework of its own
@@ -322,6 +347,17 @@ impl Tests<'_> {
         })?;
         Ok(())
     }
+}
+
+/// Puts a part's JUnit file where the next part does not overwrite it. Without nextest there is none.
+fn keep_report(layout: &Layout, part: Part) -> Result<()> {
+    let from = layout.junit();
+    if !from.is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(layout.reports())?;
+    let to = layout.reports().join(format!("{}.xml", part.name().replace(' ', "-")));
+    std::fs::rename(&from, &to).with_context(|| format!("{} cannot be written", to.display()))
 }
 
 /// Why tests that start containers cannot run here.
@@ -358,15 +394,16 @@ mod tests {
     use super::*;
 
     fn suites() -> Vec<String> {
-        ["api", "browser", "containers", "images", "pipeline", "program"]
+        ["api", "browser", "containers", "emulator", "images", "pipeline", "program"]
             .map(str::to_owned)
             .to_vec()
     }
 
     #[test]
     fn cargo_test_covers_every_suite_once() {
-        let all: Vec<String> =
-            Part::ALL.iter().flat_map(|part| part.cargo_test(&suites())).collect();
+        // One runs a second time, and is meant to.
+        let parts = Part::ALL.iter().filter(|part| **part != Part::Compose);
+        let all: Vec<String> = parts.flat_map(|part| part.cargo_test(&suites())).collect();
         for suite in suites() {
             let flag = format!("--test={suite}");
             assert_eq!(all.iter().filter(|argument| **argument == flag).count(), 1, "{flag}");

@@ -1,0 +1,119 @@
+//! The stack, from nothing and back to nothing.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+
+use crate::world::World;
+
+/// The emulator knows neither capacity providers nor ECS's own images of hosts.
+const PARAMETERS: &str = "HostScaling = \"fixed\"\n\
+    HostImage = \"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64\"\n";
+
+/// Writes the configuration, with more parameters, and more of anything else behind them.
+fn configure(world: &World, more: &str) {
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ecs/stack.yml");
+    world.checkout.write("ecs/stack.yml", &fs::read_to_string(original).unwrap());
+    let text = format!(
+        "name = \"{}\"\n[services.users]\n[services.client]\n[parameters]\n{PARAMETERS}{more}",
+        world.name
+    );
+    world.checkout.write("ecs/pipeline.toml", &text);
+}
+
+#[tokio::test]
+async fn a_stack_is_made_after_a_yes_and_then_left_alone() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "outputs"]).ends_with(10).says("there is no stack");
+    let plan = world.run(&["infra", "plan", "--detailed-exitcode"]).ends_with(2);
+    let plan = plan.says("a new stack").says("+ Database ").says("US dollars a month");
+    assert!(!plan.output().contains("REPLACE"), "{}", plan.output());
+    world.run(&["infra", "apply"]).ends_with(10).says("--yes");
+    // Neither has left anything.
+    world.run(&["infra", "outputs"]).ends_with(10);
+
+    let applied = world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    applied.says("├ Database ").says("└ CREATE_COMPLETE").says("UsersTargetGroupArn");
+    world.run(&["infra", "apply"]).ends_with(0).says("nothing to do");
+    world.run(&["infra", "plan", "--detailed-exitcode"]).ends_with(0).says("unchanged");
+    let outputs = world.run(&["infra", "outputs", "--output", "json"]).ends_with(0);
+    assert_eq!(outputs.report()["outputs"]["Cluster"], world.cluster());
+
+    configure(&world, "MinHosts = 2\n");
+    let plan = world.run(&["infra", "plan", "--output", "json"]).ends_with(0).report();
+    assert_eq!(plan["cost"]["cents"], 1364, "{plan}");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0).says("└ UPDATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn the_database_goes_only_if_it_is_named() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    configure(&world, "[database]\nname = \"people\"\n");
+    world.run(&["infra", "plan"]).ends_with(0).says("! Database ").says("REPLACE");
+    world.run(&["infra", "apply", "--yes"]).ends_with(10).says("--yes-destroy users");
+    let wrong = ["infra", "apply", "--yes", "--yes-destroy", "people"];
+    world.run(&wrong).ends_with(10).says("the database is \"users\"");
+    configure(&world, "");
+    world.run(&["infra", "plan", "--detailed-exitcode"]).ends_with(0);
+
+    world.run(&["infra", "destroy"]).ends_with(10).says("--yes");
+    world.run(&["infra", "destroy", "--yes-destroy", "people"]).ends_with(10);
+    let cluster = world.cluster();
+    let task = json!({ "family": "idle", "containerDefinitions": [
+        { "name": "idle", "image": "idle", "memory": 64 },
+    ]});
+    world.aws.ecs("RegisterTaskDefinition", task).await;
+    let service = json!({ "cluster": cluster, "taskDefinition": "idle", "desiredCount": 0,
+        "serviceName": format!("{}-users-service", world.name) });
+    world.aws.ecs("CreateService", service).await;
+    let destroyed = world.run(&["infra", "destroy", "--yes", "--output", "json"]).ends_with(0);
+    let report = destroyed.report();
+    assert_eq!(report["services"], json!([format!("{}-users-service", world.name)]));
+    let kept = report["kept"].to_string();
+    assert!(kept.contains("Database (AWS::RDS::DBInstance)"), "{kept}");
+    assert!(!kept.contains("AWS::ECS::Cluster"), "{kept}");
+    world.run(&["infra", "outputs"]).ends_with(10).says("there is no stack");
+}
+
+#[tokio::test]
+async fn with_its_name_the_database_goes_with_all_the_rest() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    let destroy = ["infra", "destroy", "--yes-destroy", "users", "--output", "json"];
+    let report = world.run(&destroy).ends_with(0).report();
+    assert_eq!(report["kept"], json!([]), "{report}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_told_by_its_cause() {
+    let world = World::empty().await;
+    configure(&world, "MinHost = 2\n");
+    world.run(&["infra", "plan"]).ends_with(10).says("did you mean MinHosts?");
+    configure(&world, "MinHosts = 99\n");
+    world.run(&["infra", "plan"]).ends_with(1).says("Nothing was changed");
+    // On the emulator, what a stack leaves is in the way of the next one of its name.
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    world.run(&["infra", "destroy", "--yes"]).ends_with(0);
+    let failed = world.run(&["infra", "apply", "--yes"]).ends_with(1);
+    let (_, error) = failed.stderr.split_once("error: ").unwrap();
+    assert!(error.starts_with("DatabaseParameters (AWS::RDS::DBParameterGroup): "), "{error}");
+    failed.says("What was made stays");
+}
+
+#[tokio::test]
+async fn what_somebody_changed_past_the_stack_is_found() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "drift"]).ends_with(10).says("there is no stack");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    world.run(&["infra", "drift", "--detailed-exitcode"]).ends_with(0).says("nothing differs");
+    let log = json!({ "logGroupName": format!("{}-users-log", world.name), "retentionInDays": 3 });
+    world.aws.json("logs", "Logs_20140328.PutRetentionPolicy", log).await;
+    let drift = world.run(&["infra", "drift", "--detailed-exitcode"]).ends_with(2);
+    drift.says("UsersLog").says("30 → 3");
+}
