@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::{
+    aws::{ACCOUNT, REGION},
     proxy::{Fault, Proxy},
     world::World,
 };
@@ -69,6 +70,22 @@ async fn names_that_nothing_gives_a_value_are_listed_all_at_once() {
         .says("DATABASE_URL_SECRET_ARN")
         .says("SECRET_KEY_SECRET_ARN");
     assert_eq!(world.registered().await, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_is_named_and_the_old_release_serves_on() {
+    let world = World::new().await;
+    let first = world.checkout.change("first");
+    world.run(&["deploy"]).ends_with(0);
+    let gone =
+        format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{}-GONE-AbCdEf", world.name);
+    let values = |name: &str| (name.to_owned(), gone.clone());
+    world.configure(&[values("DATABASE_URL_SECRET_ARN"), values("SECRET_KEY_SECRET_ARN")]);
+    world.checkout.commit("Name secrets that nobody made");
+    // No migration is new: the service is the first that needs them.
+    let deploy = world.run(&["deploy"]).ends_with(40);
+    deploy.says("-GONE-").says("again");
+    assert_eq!(world.ping().await, ("first".to_owned(), first));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const PARAMETERS: &str = "HostScaling = \"fixed\"\n\
     HostImage = \"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64\"\n";
 
 /// Writes the configuration, with more parameters, and more of anything else behind them.
-fn configure(world: &World, more: &str) {
+pub(crate) fn configure(world: &World, more: &str) {
     let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ecs/stack.yml");
     world.checkout.write("ecs/stack.yml", &fs::read_to_string(original).unwrap());
     let text = format!(

@@ -17,5 +17,6 @@ mod failures;
 mod infra;
 mod interruptions;
 mod models;
+mod policy;
 mod proxy;
 mod world;

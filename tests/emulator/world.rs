@@ -328,12 +328,17 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
+            // Everybody on a machine can read what programs are started with.
+            if let Some((program, name)) = secret_in_arguments() {
+                self.child.kill().unwrap();
+                panic!("{name} is an argument of {program}");
+            }
             if start.elapsed() > PATIENCE {
                 self.child.kill().unwrap();
                 self.stderr.extend(self.lines.iter().map(|line| line + "\n"));
                 panic!("the pipeline does not end:\n{}", self.stderr);
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(50));
         };
         self.stderr.extend(self.lines.iter().map(|line| line + "\n"));
         let finished =
@@ -345,6 +350,18 @@ impl Running {
         assert_eq!(left, Vec::<PathBuf>::new());
         finished
     }
+}
+
+/// A program that runs with a secret among its arguments, and which.
+fn secret_in_arguments() -> Option<(String, &'static str)> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok()).find_map(
+        |line| {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let found = SECRETS.iter().find(|(_, secret)| line.contains(secret));
+            found.map(|(name, _)| (line.split('\0').next().unwrap_or_default().to_owned(), *name))
+        },
+    )
 }
 
 /// All files below a directory.

@@ -88,6 +88,9 @@ enum Command {
     /// Run a command in production's image and settings
     #[command(disable_help_flag = true)]
     Exec(cmd::ship::Ship),
+    /// Open a port of this machine that leads to the private database
+    #[command(disable_help_flag = true)]
+    Tunnel(cmd::ship::Ship),
     /// Change how many tasks a service has
     #[command(disable_help_flag = true)]
     Scale(cmd::ship::Ship),
@@ -100,15 +103,24 @@ enum Command {
     /// Show the pipeline's configuration
     #[command(disable_help_flag = true)]
     Config(cmd::ship::Ship),
+    Completions(cmd::completions::Completions),
+    #[command(hide = true)]
+    Complete(cmd::completions::Complete),
 }
 
 /// The commands, by what one is about to do.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("On this machine", &["setup", "dev", "test", "bench", "screenshots", "site", "ci"]),
+    (
+        "On this machine",
+        &["setup", "dev", "test", "bench", "screenshots", "site", "ci", "completions"],
+    ),
     ("Ship", &["build", "push", "plan", "deploy", "rollback"]),
     ("Data, here or with --on ecs", &["migrate", "recreate_db", "seed_db", "create_admin"]),
     ("Infrastructure", &["infra"]),
-    ("Operate", &["doctor", "status", "logs", "exec", "scale", "history", "prune", "config"]),
+    (
+        "Operate",
+        &["doctor", "status", "logs", "exec", "tunnel", "scale", "history", "prune", "config"],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -149,6 +161,13 @@ fn run(command: Command) -> Result<u8> {
         }
         Command::Site(site) => return site.run(&layout).map(|()| exit_code::OK),
         Command::Ci(ci) => return ci.run(&layout).map(|()| exit_code::OK),
+        Command::Completions(completions) => {
+            completions.run();
+            return Ok(exit_code::OK);
+        }
+        Command::Complete(complete) => {
+            return complete.run(&layout, Cli::command()).map(|()| exit_code::OK);
+        }
         Command::Migrate(data) => return data.run(&layout, "migrate"),
         Command::RecreateDb(data) => return data.run(&layout, "recreate_db"),
         Command::SeedDb(data) => return data.run(&layout, "seed_db"),
@@ -163,6 +182,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Status(ship) => (ship, "status"),
         Command::Logs(ship) => (ship, "logs"),
         Command::Exec(ship) => (ship, "exec"),
+        Command::Tunnel(ship) => (ship, "tunnel"),
         Command::Scale(ship) => (ship, "scale"),
         Command::History(ship) => (ship, "history"),
         Command::Prune(ship) => (ship, "prune"),
@@ -205,7 +225,8 @@ mod tests {
     #[test]
     fn every_command_is_in_exactly_one_group() {
         let command = Cli::command();
-        let mut defined: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let shown = command.get_subcommands().filter(|one| !one.is_hide_set());
+        let mut defined: Vec<_> = shown.map(clap::Command::get_name).collect();
         let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
         defined.sort_unstable();
         grouped.sort_unstable();
@@ -216,7 +237,7 @@ mod tests {
     fn the_overview_describes_every_command() {
         let command = Cli::command();
         let overview = overview(&command);
-        for subcommand in command.get_subcommands() {
+        for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
             let about = subcommand.get_about().unwrap().to_string();
             assert!(overview.contains(&about), "{overview}");
         }

@@ -7,6 +7,7 @@ use crate::cmd::deploy::DeployError;
 use crate::cmd::exec::ExecError;
 use crate::cmd::rollback::RollbackError;
 use crate::cmd::task::RunError;
+use crate::cmd::tunnel::TunnelError;
 use crate::deploy::HeldError;
 use crate::images::build::BuildError;
 use crate::images::docker::EngineError;
@@ -58,6 +59,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Exec(#[from] ExecError),
     #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
@@ -97,6 +100,7 @@ impl Error {
             Self::Config(_)
             | Self::Template(_)
             | Self::Exec(_)
+            | Self::Tunnel(_)
             | Self::Store(StoreError::NoBucket { .. })
             | Self::Observe(
                 ObserveError::WrongAccount { .. }

@@ -17,6 +17,7 @@ mod desired;
 mod error;
 mod evidence;
 mod exit_code;
+mod https;
 mod images;
 mod infra;
 mod interrupt;
@@ -73,11 +74,14 @@ enum Command {
     Status(cmd::status::Status),
     Logs(cmd::logs::Logs),
     Exec(cmd::exec::Exec),
+    Tunnel(cmd::tunnel::Tunnel),
     Scale(cmd::scale::Scale),
     History(cmd::history::History),
     Prune(cmd::prune::Prune),
     Infra(cmd::infra::Infra),
     Config(cmd::config::Config),
+    #[command(hide = true)]
+    Complete(cmd::complete::Complete),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -124,11 +128,13 @@ async fn run(cli: Cli) -> Result<u8, Error> {
         Command::Status(status) => status.run(&cli.common, &stop).await,
         Command::Logs(logs) => logs.run(&cli.common, &stop).await,
         Command::Exec(exec) => return exec.run(&cli.common, &stop).await,
+        Command::Tunnel(tunnel) => return tunnel.run(&cli.common, &stop).await,
         Command::Scale(scale) => scale.run(&cli.common, &stop).await,
         Command::History(history) => history.run(&cli.common, &stop).await,
         Command::Prune(prune) => prune.run(&cli.common, &stop).await,
         Command::Infra(infra) => return infra.run(&cli.common, &stop).await,
         Command::Config(config) => config.run(&cli.common),
+        Command::Complete(complete) => Ok(complete.run(command_line())?),
     }?;
     Ok(exit_code::OK)
 }

@@ -45,6 +45,13 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
+/// Whether a program can be started by its name.
+#[must_use]
+pub(crate) fn is_here(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
 /// Runs a program that answers soon, and gives what it wrote.
 ///
 /// # Errors

@@ -134,7 +134,7 @@ pub(crate) async fn check(
     expected: &Expected,
     patience: Duration,
 ) -> Smoke {
-    let http = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
+    let http = connector();
     let end = Instant::now() + patience;
     loop {
         let probes = paths.iter().map(|path| probe(&http, url, path, expected));
@@ -149,11 +149,9 @@ pub(crate) async fn check(
 }
 
 async fn probe(http: &Connector, url: &str, path: &str, expected: &Expected) -> Probe {
-    let (status, version, failure) = match timeout(LIMIT, ask(http, &format!("{url}{path}"))).await
-    {
-        Ok(Ok((status, version))) => (Some(status), version, None),
-        Ok(Err(cause)) => (None, None, Some(format!("gave no answer: {cause}"))),
-        Err(_) => (None, None, Some(format!("gave no answer within {} s", LIMIT.as_secs()))),
+    let (status, version, failure) = match ask(http, &format!("{url}{path}")).await {
+        Ok(answer) => (Some(answer.status), answer.version, None),
+        Err(cause) => (None, None, Some(format!("gave no answer: {cause}"))),
     };
     let problem = failure.or_else(|| judge(path, status, version.as_deref(), expected));
     Probe { path: path.to_owned(), status, version, problem }
@@ -190,14 +188,46 @@ fn judge(
     }
 }
 
-async fn ask(http: &Connector, url: &str) -> Result<(u16, Option<String>), String> {
+/// What an answer's head says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: u16,
+    /// The version that it carries.
+    pub(crate) version: Option<String>,
+    /// Where it leads.
+    pub(crate) location: Option<String>,
+}
+
+/// Asks for one address; follows no redirect.
+///
+/// # Errors
+/// There was no answer in time, or no connection that can be trusted.
+pub(crate) async fn get(url: &str) -> Result<Answer, String> {
+    ask(&connector(), url).await
+}
+
+fn connector() -> Connector {
+    Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+}
+
+async fn ask(http: &Connector, url: &str) -> Result<Answer, String> {
+    let answer = timeout(LIMIT, call(http, url)).await;
+    answer.unwrap_or_else(|_| Err(format!("not within {} s", LIMIT.as_secs())))
+}
+
+async fn call(http: &Connector, url: &str) -> Result<Answer, String> {
     let mut request = Request::new(SdkBody::empty());
     request.set_method("GET").map_err(|error| chain(&error))?;
     request.set_uri(url).map_err(|error| chain(&error))?;
     request.headers_mut().insert("user-agent", "pipeline");
     let answer = http.call(request).await.map_err(|error| chain(&error))?;
-    let version = answer.headers().get(VERSION).map(str::to_owned);
-    Ok((answer.status().as_u16(), version))
+    let header = |name| answer.headers().get(name).map(str::to_owned);
+    Ok(Answer {
+        status: answer.status().as_u16(),
+        version: header(VERSION),
+        location: header("location"),
+    })
 }
 
 /// Enough of a version to know it again.

@@ -68,16 +68,15 @@ impl Ci {
 fn checks(layout: &Layout, summary: &mut Summary) -> Result<()> {
     summary.part("formatting", || passes(process::cargo().args(["fmt", "--all", "--check"])))?;
     summary.part("architecture", architecture)?;
-    optional(summary, "unused dependencies", "machete", &[])?;
+    optional(summary, "unused dependencies", "cargo-machete", &["machete"])?;
     if layout.root.join("deny.toml").is_file() {
-        optional(summary, "licences and advisories", "deny", &["check"])?;
+        optional(summary, "licences and advisories", "cargo-deny", &["deny", "check"])?;
     }
-    summary.part("Dockerfiles", || {
-        if process::which("hadolint").is_none() {
-            return Ok(Outcome::Skipped("hadolint is not installed".to_owned()));
-        }
-        passes(Command::new("hadolint").args(["Dockerfile.users", "Dockerfile.client"]))
-    })?;
+    optional(summary, "Dockerfiles", "hadolint", &["Dockerfile.users", "Dockerfile.client"])?;
+    optional(summary, "the stack's template", "cfn-lint", &["ecs/stack.yml"])?;
+    let checkov = ["--file=ecs/stack.yml", "--framework=cloudformation", "--skip-download"];
+    let checkov = [&checkov[..], &["--quiet", "--compact"]].concat();
+    optional(summary, "the stack's security", "checkov", &checkov)?;
     summary.part("lints, server side", || {
         let mut clippy = process::cargo();
         clippy.args(["clippy", "--workspace", "--exclude", "client", "--all-targets"]);
@@ -108,10 +107,10 @@ fn passes(command: &mut Command) -> Result<Outcome> {
 /// A check by a tool that not everyone has.
 fn optional(summary: &mut Summary, name: &str, tool: &str, arguments: &[&str]) -> Result<()> {
     summary.part(name, || {
-        if process::which(&format!("cargo-{tool}")).is_none() {
-            return Ok(Outcome::Skipped(format!("cargo-{tool} is not installed")));
+        if process::which(tool).is_none() {
+            return Ok(Outcome::Skipped(format!("{tool} is not installed")));
         }
-        passes(process::cargo().arg(tool).args(arguments))
+        passes(Command::new(tool).args(arguments))
     })?;
     Ok(())
 }

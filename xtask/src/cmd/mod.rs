@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod ci;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod dev;
 pub(crate) mod screenshots;

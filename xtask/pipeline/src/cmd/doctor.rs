@@ -18,6 +18,7 @@ use crate::cloud::{Cloud as _, LogStart, Rollout};
 use crate::config::{Config, Service};
 use crate::desired::{Desired, TO_BE_BUILT};
 use crate::error::Error;
+use crate::https;
 use crate::images::docker::Docker;
 use crate::images::login;
 use crate::images::source::Source;
@@ -329,8 +330,21 @@ async fn front(config: &Config, observed: &Observed) -> Group {
     let deployed = observed.services.values().any(|running| running.service.is_some());
     match url {
         None => group.fail("address", format!("set aws.url in {}", crate::config::PATH)),
-        Some(_) if !deployed => group.skip("answers", "nothing is deployed yet"),
         Some(url) => {
+            if let Some(host) = https::host(&url) {
+                let looks = tokio::join!(
+                    https::alias(host, balancer),
+                    https::certificate(host),
+                    https::redirect(host)
+                );
+                group.found("alias", looks.0);
+                group.found("certificate", looks.1);
+                group.found("redirect", looks.2);
+            }
+            if !deployed {
+                group.skip("answers", "nothing is deployed yet");
+                return group;
+            }
             let (paths, any) = (smoke::paths(balancer), smoke::Expected::default());
             let seen = smoke::check(&url, &paths, &any, Duration::ZERO).await;
             let text = seen.to_string();
@@ -367,6 +381,13 @@ impl Group {
 
     fn failed(&mut self, what: &str, error: &dyn std::error::Error) {
         self.add(what, Verdict::Failed, error.to_string());
+    }
+
+    fn found(&mut self, what: &str, found: Result<String, String>) {
+        match found {
+            Ok(found) => self.ok(what, found),
+            Err(problem) => self.fail(what, problem),
+        }
     }
 
     fn skip(&mut self, what: &str, why: &str) {

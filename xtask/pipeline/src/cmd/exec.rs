@@ -2,8 +2,9 @@
 //!
 //! Our images have no shell and a root that nobody can write to, which ECS Exec needs. So the
 //! command runs in a container of its own, which ends with it. `--inside` goes into one that serves,
-//! where the service allows it: AWS's own plugin speaks the protocol of the session. The token that lets one in goes to it
-//! through its environment, which other users of the machine cannot read, unlike its arguments.
+//! where the service allows it: AWS's own plugin speaks the protocol of the session. The token that
+//! lets one in goes to it through its environment, which other users of the machine cannot read,
+//! unlike its arguments.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::task::{OneOff, TaskError, run};
 use crate::tell::Screen;
 
 /// The program that AWS gives out for sessions.
-const PLUGIN: &str = "session-manager-plugin";
+pub(super) const PLUGIN: &str = "session-manager-plugin";
 /// Where the plugin looks for what ECS answered, if its first argument says so.
 const ANSWER_VARIABLE: &str = "AWS_SSM_START_SESSION_RESPONSE";
 
@@ -83,8 +84,7 @@ impl Exec {
             return self.apart(&site, service, stop).await;
         }
         // Before a session is opened that nobody would use.
-        let is_here = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(PLUGIN).is_file()));
+        let is_here = process::is_here(PLUGIN);
         let opened = stop.or_interrupted(async {
             let task = self.find(&site.aws, service).await?;
             if !is_here {

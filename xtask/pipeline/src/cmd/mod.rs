@@ -1,6 +1,7 @@
 //! The commands, one file each: its options, and a `run`.
 
 pub(crate) mod build;
+pub(crate) mod complete;
 pub(crate) mod config;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
@@ -18,6 +19,7 @@ pub(crate) mod scale;
 pub(crate) mod site;
 pub(crate) mod status;
 pub(crate) mod task;
+pub(crate) mod tunnel;
 
 use std::path::PathBuf;
 
