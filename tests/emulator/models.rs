@@ -37,12 +37,16 @@ async fn every_request_of_a_whole_run_is_as_aws_wants_it() {
     assert!(checked.status.success(), "{}", text(&checked));
 }
 
-/// Runs `aws_models.py` with the Python that has botocore: the emulator's.
 fn models(arguments: &[&str], input: &str) -> Output {
+    python(&[&["tests/emulator/aws_models.py"], arguments].concat(), input)
+}
+
+/// Runs a script with the Python that has the emulator and botocore.
+pub(crate) fn python(arguments: &[&str], input: &str) -> Output {
     let emulator = std::env::var_os("MINISTACK_BIN").expect("`cargo xtask test` installs it");
     let python = Path::new(&emulator).with_file_name("python");
     let mut command = Command::new(python);
-    command.arg("tests/emulator/aws_models.py").args(arguments).current_dir(WORKSPACE);
+    command.args(arguments).current_dir(WORKSPACE);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It reads all of it before it says anything.

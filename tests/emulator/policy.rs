@@ -1,11 +1,12 @@
 //! What the deploy role may do: each call of a whole run, and none of its neighbours. The policy is
-//! the stack's own, as the emulator filled it in; IAM's simulator judges.
+//! the stack's own, as the emulator filled it in; the emulator's simulator of IAM judges.
 
 use serde_json::{Value, json};
 
 use crate::{
     aws::{ACCOUNT, Aws, REGION, element},
     infra,
+    models::python,
     proxy::Proxy,
     world::World,
 };
@@ -67,21 +68,12 @@ async fn the_deploy_role_may_do_what_deploys_do_and_nothing_beside_it() {
     calls.sort();
     calls.dedup();
     assert!(calls.len() > 40, "{calls:#?}");
-    let mut denied = Vec::new();
-    for call in &calls {
-        if !is_allowed(&world.aws, &policy, call).await {
-            denied.push(call);
-        }
-    }
+    let denied: Vec<Call> = judge(&world.aws, &policy, calls.clone(), false).await;
     assert!(denied.is_empty(), "not allowed: {denied:#?}");
-    let mut allowed = Vec::new();
-    for call in neighbours(&world) {
-        if is_allowed(&world.aws, &policy, &call).await {
-            allowed.push(call);
-        }
-    }
+    let neighbours = neighbours(&world);
+    let allowed: Vec<Call> = judge(&world.aws, &policy, neighbours.clone(), true).await;
     assert!(allowed.is_empty(), "allowed, and should not be: {allowed:#?}");
-    println!("{} calls are allowed, {} neighbours are not", calls.len(), neighbours(&world).len());
+    println!("{} calls are allowed, {} neighbours are not", calls.len(), neighbours.len());
 }
 
 /// The document of the stack's policy.
@@ -101,23 +93,40 @@ async fn deploy_policy(world: &World) -> String {
     url.query_pairs().next().unwrap().1.into_owned()
 }
 
-async fn is_allowed(aws: &Aws, policy: &str, call: &Call) -> bool {
-    let mut question = vec![
-        ("Action".to_owned(), "SimulateCustomPolicy".to_owned()),
-        ("Version".to_owned(), "2010-05-08".to_owned()),
-        ("PolicyInputList.member.1".to_owned(), policy.to_owned()),
-        ("ActionNames.member.1".to_owned(), call.action.clone()),
-        ("ResourceArns.member.1".to_owned(), call.resource.clone()),
-    ];
-    for (number, (key, value)) in (1..).zip(&call.context) {
-        let entry = format!("ContextEntries.member.{number}");
-        question.push((format!("{entry}.ContextKeyName"), (*key).to_owned()));
-        question.push((format!("{entry}.ContextKeyType"), "string".to_owned()));
-        question.push((format!("{entry}.ContextKeyValues.member.1"), value.clone()));
+/// Those of the calls that the policy allows, or those that it does not.
+async fn judge(aws: &Aws, policy: &str, calls: Vec<Call>, allows: bool) -> Vec<Call> {
+    let (plain, conditional): (Vec<Call>, Vec<Call>) =
+        calls.into_iter().partition(|call| call.context.is_empty());
+    let mut judged = Vec::new();
+    for call in plain {
+        let question = [
+            ("Action", "SimulateCustomPolicy"),
+            ("Version", "2010-05-08"),
+            ("PolicyInputList.member.1", policy),
+            ("ActionNames.member.1", &call.action),
+            ("ResourceArns.member.1", &call.resource),
+        ];
+        let answer = aws.query("iam", &question).await;
+        judged.push((element(&answer, "EvalDecision") == "allowed", call));
     }
-    let question: Vec<_> = question.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let answer = aws.query("iam", &question).await;
-    element(&answer, "EvalDecision") == "allowed"
+    let asked: Vec<Value> = conditional
+        .iter()
+        .map(|call| {
+            let context: serde_json::Map<String, Value> = call
+                .context
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone().into()))
+                .collect();
+            json!({ "action": call.action, "resource": call.resource, "context": context })
+        })
+        .collect();
+    let asked = json!({ "policy": policy, "calls": asked });
+    let answer = python(&["tests/emulator/iam_conditions.py"], &asked.to_string());
+    assert!(answer.status.success(), "{answer:?}");
+    let allowed: Vec<bool> = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(allowed.len(), conditional.len());
+    judged.extend(allowed.into_iter().zip(conditional));
+    judged.into_iter().filter(|(allowed, _)| *allowed == allows).map(|(_, call)| call).collect()
 }
 
 fn ecs(resource: &str) -> String {
@@ -214,12 +223,15 @@ fn of_ecs(world: &World, action: &str, body: &Value) -> Vec<Call> {
             vec![in_cluster(Call::new("ecs:RunTask", definition))]
         }
         "RegisterTaskDefinition" => {
-            let roles = ["executionRoleArn", "taskRoleArn"].map(|role| {
-                Call::new("iam:PassRole", body[role].as_str().unwrap())
+            // The client has no role of its own, for it calls nothing.
+            let roles = ["executionRoleArn", "taskRoleArn"].map(|role| body[role].as_str());
+            assert!(roles[0].is_some(), "{body}");
+            let pass = |role| {
+                Call::new("iam:PassRole", role)
                     .when("iam:PassedToService", "ecs-tasks.amazonaws.com")
-            });
+            };
             let register = Call::new("ecs:RegisterTaskDefinition", "*");
-            roles.into_iter().chain([register]).collect()
+            roles.into_iter().flatten().map(pass).chain([register]).collect()
         }
         "DescribeTaskDefinition" | "ListTaskDefinitions" | "DeregisterTaskDefinition" => {
             vec![Call::new(&format!("ecs:{action}"), "*")]
