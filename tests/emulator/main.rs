@@ -19,4 +19,5 @@ mod interruptions;
 mod models;
 mod policy;
 mod proxy;
+mod rehearsal;
 mod world;

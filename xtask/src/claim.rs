@@ -74,8 +74,21 @@ impl Claim {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn announce(&mut self, address: &str) -> Result<()> {
-        Ok(write!(self.file, " {address}")?)
+    pub(crate) fn announce(&self, address: &str) -> Result<()> {
+        Ok(write!(&self.file, " {address}")?)
+    }
+
+    /// The process that has claimed `dir`, if one has, and the address that it has announced.
+    #[must_use]
+    pub(crate) fn holder(dir: &Path) -> Option<(i32, Option<String>)> {
+        let lock = dir.join("lock");
+        // Whoever gets the lock, however briefly, has found nobody.
+        let Err(TryLockError::WouldBlock) = File::open(&lock).ok()?.try_lock_shared() else {
+            return None;
+        };
+        let holder = fs::read_to_string(lock).ok()?;
+        let mut words = holder.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next().map(str::to_owned)))
     }
 
     /// Notes a process that must end with us, and by which signal.
@@ -197,8 +210,11 @@ mod tests {
     #[test]
     fn a_second_run_learns_who_runs_and_where() {
         let dir = scratch("second");
-        let mut first = Claim::take(&dir, "dev").unwrap();
+        assert_eq!(Claim::holder(&dir), None);
+        let first = Claim::take(&dir, "dev").unwrap();
         first.announce("http://127.0.0.1:8080").unwrap();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(Claim::holder(&dir), Some((pid, Some("http://127.0.0.1:8080".to_owned()))));
         let error = Claim::take(&dir, "dev").unwrap_err().to_string();
         assert!(error.contains("already runs"), "{error}");
         assert!(error.contains("http://127.0.0.1:8080"), "{error}");

@@ -48,6 +48,12 @@ impl Layout {
         self.root.join("target/test")
     }
 
+    /// What a run of `cargo xtask rehearse` keeps while it runs.
+    #[must_use]
+    pub(crate) fn rehearse(&self) -> PathBuf {
+        self.root.join("target/rehearse")
+    }
+
     /// Where nextest writes what became of each test: in the workspace, wherever cargo builds.
     #[must_use]
     pub(crate) fn junit(&self) -> PathBuf {

@@ -46,6 +46,7 @@ enum Command {
     Screenshots(cmd::screenshots::Screenshots),
     Site(cmd::site::Site),
     Ci(cmd::ci::Ci),
+    Rehearse(cmd::rehearse::Rehearse),
     /// Build the images of the commit, except those that the registry has
     #[command(disable_help_flag = true)]
     Build(cmd::ship::Ship),
@@ -112,7 +113,7 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 5] = [
     (
         "On this machine",
-        &["setup", "dev", "test", "bench", "screenshots", "site", "ci", "completions"],
+        &["setup", "dev", "test", "bench", "screenshots", "site", "ci", "rehearse", "completions"],
     ),
     ("Ship", &["build", "push", "plan", "deploy", "rollback"]),
     ("Data, here or with --on ecs", &["migrate", "recreate_db", "seed_db", "create_admin"]),
@@ -161,6 +162,7 @@ fn run(command: Command) -> Result<u8> {
         }
         Command::Site(site) => return site.run(&layout).map(|()| exit_code::OK),
         Command::Ci(ci) => return ci.run(&layout).map(|()| exit_code::OK),
+        Command::Rehearse(rehearse) => return rehearse.run(&layout).map(|()| exit_code::OK),
         Command::Completions(completions) => {
             completions.run();
             return Ok(exit_code::OK);

@@ -41,12 +41,24 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 /// # Errors
 /// It could not be started, or we were interrupted (then it was stopped).
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+    status_noting(command, |_| Ok(()))
+}
+
+/// As [`status`], for a program that must end with us: `note` gets its process id.
+///
+/// # Errors
+/// As [`status`], and if the note cannot be made.
+pub(crate) fn status_noting(
+    command: &mut Command,
+    note: impl FnOnce(u32) -> Result<()>,
+) -> Result<ExitStatus> {
     interrupt::check()?;
     let mut child = command
         .process_group(0)
         .stdin(Stdio::null())
         .spawn()
         .with_context(|| format!("{} could not be started", name(command)))?;
+    note(child.id())?;
     loop {
         if let Some(status) = child.try_wait()? {
             // A program that dies of the same signal must not look like a failure of its own.

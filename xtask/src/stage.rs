@@ -98,6 +98,7 @@ impl<'a> Stage<'a> {
         command.env("TEST_DATABASE_URL", &self.server.url);
         command.env("USERS_BIN", &self.users);
         command.env("PIPELINE_BIN", self.layout.program("pipeline"));
+        command.env("XTASK_BIN", self.layout.program("xtask"));
         command.env("USERS_IMAGE", images::USERS).env("CLIENT_IMAGE", images::CLIENT);
         if let Some(browser) = &self.browser {
             command.env("CHROMIUM", &browser.chromium);

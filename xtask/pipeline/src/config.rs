@@ -15,6 +15,7 @@
 mod file;
 pub(crate) mod names;
 mod resolve;
+mod set;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use self::file::File;
 pub(crate) use self::file::Scalar;
 use self::resolve::Resolver;
+pub(crate) use self::set::Set;
 
 /// Where the file lies, from the workspace's root.
 pub(crate) const PATH: &str = "ecs/pipeline.toml";
@@ -55,6 +57,8 @@ pub(crate) enum Error {
     Wrong { path: PathBuf, line: usize, message: String },
     #[error("{}: {key} = {value:?}: {rule}", .path.display())]
     Invalid { path: PathBuf, key: String, value: String, rule: &'static str },
+    #[error("--set: {0}")]
+    Set(String),
 }
 
 /// How to sign in to the registry.
@@ -166,6 +170,8 @@ pub(crate) struct Config {
     pub(crate) login: Login,
     /// What the images run on, such as `linux/amd64`.
     pub(crate) platform: String,
+    /// Whether the registry keeps the stage `builder` as a layer cache.
+    pub(crate) cache: bool,
     /// What all names derive from.
     pub(crate) name: String,
     /// What this is a pipeline to: `production`.
@@ -228,31 +234,40 @@ pub(crate) enum Origin {
     File,
     /// An environment variable.
     Environment,
+    /// The command line, by `--set`.
+    Option,
     /// Nobody said anything.
     Default,
 }
 
 impl Config {
-    /// Reads the file and the process's environment.
+    /// Reads the file, as changed by `sets`, and the process's environment.
     ///
     /// # Errors
     /// The file is missing, is no TOML, has an unknown key or an impossible value.
-    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn load(path: &Path, sets: &[Set]) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })?;
-        Self::parse(path, &text, |name| std::env::var(name).ok())
+        Self::parse(path, &text, sets, |name| std::env::var(name).ok())
     }
 
     fn parse(
         path: &Path,
         text: &str,
+        sets: &[Set],
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let file: File = toml::from_str(text).map_err(|error| {
+        let mut file: File = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
             Error::Wrong { path: path.to_owned(), line, message: explain(error.message()) }
         })?;
+        if !sets.is_empty() {
+            let wrong = |error: toml::de::Error| Error::Set(explain(error.message()));
+            let mut table: toml::Table = toml::from_str(text).map_err(wrong)?;
+            sets.iter().try_for_each(|set| set.apply(&mut table)).map_err(Error::Set)?;
+            file = table.try_into().map_err(wrong)?;
+        }
         let settings = Vec::new();
         let mut resolver = Resolver { path, environment, settings };
         let name = file.name;
@@ -311,6 +326,8 @@ impl Config {
         };
         let protected = database.protected.to_string();
         plain("database.protected", protected, file.database.protected.is_some());
+        let cache = file.images.cache.unwrap_or(true);
+        plain("images.cache", cache.to_string(), file.images.cache.is_some());
         let (timeout, keep) = (file.deploy.timeout, file.deploy.keep);
         let (seconds, releases) = (timeout.unwrap_or(TIMEOUT), keep.unwrap_or(KEEP));
         plain("deploy.timeout", seconds.to_string(), timeout.is_some());
@@ -336,6 +353,7 @@ impl Config {
             registry_host,
             login,
             platform,
+            cache,
             environment,
             branch,
             cluster,
@@ -351,7 +369,7 @@ impl Config {
             values: file.values,
             parameters: file.parameters,
             services,
-            settings: resolver.settings,
+            settings: set::mark(resolver.settings, sets),
             name,
         })
     }
@@ -359,7 +377,7 @@ impl Config {
     /// A configuration from a text, without an environment.
     #[cfg(test)]
     pub(crate) fn example(text: &str) -> Self {
-        Self::parse(Path::new(PATH), text, |_| None).unwrap()
+        Self::parse(Path::new(PATH), text, &[], |_| None).unwrap()
     }
 
     /// The bucket with the release records and the lock. Bucket names are the whole world's, so

@@ -194,6 +194,7 @@ impl Display for Settings<'_> {
             let origin = match setting.source {
                 Origin::File => self.file,
                 Origin::Environment => "environment",
+                Origin::Option => "--set",
                 Origin::Default if setting.value.is_empty() => "not set",
                 Origin::Default => "default",
             };

@@ -6,6 +6,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use super::rehearse::kept::Kept;
 use crate::claim::Claim;
 use crate::client::Profile;
 use crate::images::{self, Composed};
@@ -56,10 +57,12 @@ enum Part {
     Images,
     /// The browser suite once more, with the containers of `docker compose up` behind the pages.
     Compose,
+    /// And once more, with a rehearsal of production: the rules of the emulated load balancer.
+    Rehearsed,
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Unit,
         Self::BlackBox,
         Self::Containers,
@@ -67,6 +70,7 @@ impl Part {
         Self::Browser,
         Self::Images,
         Self::Compose,
+        Self::Rehearsed,
     ];
 
     fn name(self) -> &'static str {
@@ -78,6 +82,7 @@ impl Part {
             Self::Browser => "browser tests",
             Self::Images => "image tests",
             Self::Compose => "browser tests, images",
+            Self::Rehearsed => "browser tests, rehearsal",
         }
     }
 
@@ -92,7 +97,7 @@ impl Part {
             }
             Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
             Self::Emulator => "kind(test) and binary(emulator)",
-            Self::Browser | Self::Compose => "kind(test) and binary(browser)",
+            Self::Browser | Self::Compose | Self::Rehearsed => "kind(test) and binary(browser)",
             Self::Images => "kind(test) and binary(images)",
         }
     }
@@ -109,7 +114,7 @@ impl Part {
             }
             Self::Containers => vec![suite("containers"), suite("pipeline")],
             Self::Emulator => vec![suite("emulator")],
-            Self::Browser | Self::Compose => vec![suite("browser")],
+            Self::Browser | Self::Compose | Self::Rehearsed => vec![suite("browser")],
             Self::Images => vec![suite("images")],
         }
     }
@@ -144,9 +149,11 @@ impl Test {
         }
         let stage = Stage::development(layout, &claim)?;
         let filter = self.filter.as_deref();
-        let mut tests = Tests { layout, stage, filter, images: None, composed: None };
+        let (composed, rehearsed) = (None, None);
+        let mut tests =
+            Tests { layout, claim: &claim, stage, filter, images: None, composed, rehearsed };
         for part in Part::ALL {
-            if matches!(part, Part::Images | Part::Compose) && !self.images {
+            if matches!(part, Part::Images | Part::Compose | Part::Rehearsed) && !self.images {
                 let how = "`cargo xtask test --images` builds and tests them".to_owned();
                 summary.add(part.name(), Outcome::Skipped(how), std::time::Duration::ZERO);
                 continue;
@@ -178,11 +185,13 @@ pub(super) fn packages() -> impl Iterator<Item = String> {
 
 struct Tests<'a> {
     layout: &'a Layout,
+    claim: &'a Claim,
     stage: Stage<'a>,
     filter: Option<&'a str>,
     /// What hinders the images, once they have been tried.
     images: Option<Option<String>>,
     composed: Option<Composed>,
+    rehearsed: Option<Kept>,
 }
 
 impl Tests<'_> {
@@ -198,6 +207,7 @@ impl Tests<'_> {
             Part::Browser => self.prepare_browser(summary)?,
             Part::Images => self.prepare_images(summary)?,
             Part::Compose => self.compose(summary)?,
+            Part::Rehearsed => self.rehearse(summary)?,
         };
         if let Some(why) = hindrance {
             say(format_args!("{} DO NOT RUN: {why}", part.name()));
@@ -206,6 +216,7 @@ impl Tests<'_> {
         }
         summary.part(part.name(), || self.execute(part))?;
         self.composed = None;
+        self.rehearsed = None;
         Ok(())
     }
 
@@ -276,6 +287,23 @@ impl Tests<'_> {
         Ok((started != Outcome::Passed).then(|| "docker compose up failed".to_owned()))
     }
 
+    /// Rehearses a rollout, and keeps the application; or says why that is impossible.
+    fn rehearse(&mut self, summary: &mut Summary) -> Result<Option<String>> {
+        if let Some(why) = self.prepare_images(summary)? {
+            return Ok(Some(why));
+        }
+        let rehearsed = summary.part("rehearsal", || {
+            self.rehearsed = Some(Kept::start(self.layout, self.claim)?);
+            Ok(Outcome::Passed)
+        })?;
+        Ok((rehearsed != Outcome::Passed).then(|| "the rehearsal failed".to_owned()))
+    }
+
+    /// Whether all tests have one application between them.
+    fn is_shared(&self) -> bool {
+        self.composed.is_some() || self.rehearsed.is_some()
+    }
+
     fn execute(&self, part: Part) -> Result<Outcome> {
         let mut command = process::cargo();
         if has_nextest() {
@@ -284,7 +312,7 @@ impl Tests<'_> {
                 self.left_out().iter().map(|name| format!(" and not test({name})")).collect();
             command.arg(format!("{}{}", part.nextest(), left_out.concat()));
             command.args(packages()).args(self.filter);
-            if self.composed.is_some() {
+            if self.is_shared() {
                 command.arg("--test-threads=1");
             }
         } else {
@@ -293,13 +321,16 @@ impl Tests<'_> {
             for name in self.left_out() {
                 command.args(["--skip", name]);
             }
-            if self.composed.is_some() {
+            if self.is_shared() {
                 command.arg("--test-threads=1");
             }
         }
         self.stage.hand_over(&mut command);
         if let Some(composed) = &self.composed {
             composed.hand_over(&mut command);
+        }
+        if let Some(rehearsed) = &self.rehearsed {
+            rehearsed.hand_over(&mut command);
         }
         // What lies there from an earlier part says nothing about this one.
         let _ = std::fs::remove_file(self.layout.junit());
@@ -318,7 +349,7 @@ impl Tests<'_> {
     /// containers cannot serve.
     fn left_out(&self) -> Vec<&'static str> {
         let accessibility = self.stage.lacks_axe().then_some(ACCESSIBILITY);
-        let not_served = self.composed.as_ref().map(|_| NOT_FOR_CONTAINERS);
+        let not_served = self.is_shared().then_some(NOT_FOR_CONTAINERS);
         accessibility.into_iter().chain(not_served.into_iter().flatten()).collect()
     }
 
@@ -401,8 +432,9 @@ mod tests {
 
     #[test]
     fn cargo_test_covers_every_suite_once() {
-        // One runs a second time, and is meant to.
-        let parts = Part::ALL.iter().filter(|part| **part != Part::Compose);
+        // One runs a second and a third time, and is meant to.
+        let again = [Part::Compose, Part::Rehearsed];
+        let parts = Part::ALL.iter().filter(|part| !again.contains(part));
         let all: Vec<String> = parts.flat_map(|part| part.cargo_test(&suites())).collect();
         for suite in suites() {
             let flag = format!("--test={suite}");

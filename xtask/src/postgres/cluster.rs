@@ -5,6 +5,7 @@
 //! its data.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -235,9 +236,9 @@ pub(super) fn start(
     }
     let cleanup = match purpose {
         Purpose::Development => Cleanup::Nothing,
-        Purpose::Test => Cleanup::Directory(home),
+        Purpose::Test | Purpose::Rehearsal => Cleanup::Directory(home),
     };
-    let url = super::url(&password, port, purpose.database());
+    let url = super::url(&password, (Ipv4Addr::LOCALHOST, port).into(), purpose.database());
     Ok(Server { url, service: Some(service), cleanup })
 }
 

@@ -1,5 +1,6 @@
 //! PostgreSQL in a container, through the `docker` program with the user's own context.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ pub(super) fn stop(name: &str) {
 }
 
 /// Removes a container with its anonymous volumes, whether or not it is there.
-fn remove(name: &str) {
+pub(crate) fn remove(name: &str) {
     let _ = process::succeeds(docker().args(["rm", "--force", "--volumes", name]));
 }
 
@@ -75,7 +76,7 @@ pub(super) fn start(
     claim: &Claim,
     fresh: bool,
 ) -> Result<Server> {
-    let name = format!("users-{}-{}", purpose.word(), layout.id());
+    let name = name(layout, purpose);
     // What a killed run left; the claim has made sure that no live one has it.
     remove(&name);
     let volume = format!("{name}-data");
@@ -89,7 +90,7 @@ pub(super) fn start(
             say(format_args!("PostgreSQL: the image {IMAGE}, data in the Docker volume {volume}"));
             run.args(["--volume", &format!("{volume}:/var/lib/postgresql/data")]);
         }
-        Purpose::Test => {
+        Purpose::Test | Purpose::Rehearsal => {
             say(format_args!("PostgreSQL: the image {IMAGE}, data in memory"));
             run.args(["--tmpfs", "/var/lib/postgresql/data"]);
         }
@@ -122,11 +123,44 @@ pub(super) fn start(
     let mut set_password = docker();
     set_password.args(["exec", "--env", "POSTGRES_PASSWORD", &name, "sh", "-c", SET_PASSWORD]);
     process::read(set_password.env("POSTGRES_PASSWORD", &password))?;
-    let published = process::read(docker().args(["port", &name, "5432/tcp"]))?;
+    let address = match purpose {
+        Purpose::Development | Purpose::Test => published(&name)?,
+        Purpose::Rehearsal => own(&name)?,
+    };
+    server.url = super::url(&password, address, purpose.database());
+    Ok(server)
+}
+
+/// What a container of this checkout is called.
+#[must_use]
+pub(crate) fn name(layout: &Layout, purpose: Purpose) -> String {
+    format!("users-{}-{}", purpose.word(), layout.id())
+}
+
+/// Where this machine reaches it.
+fn published(name: &str) -> Result<SocketAddr> {
+    let published = process::read(docker().args(["port", name, "5432/tcp"]))?;
     let port = published_port(&published)
         .with_context(|| format!("Docker published no port for {name}: {published}"))?;
-    server.url = super::url(&password, port, purpose.database());
-    Ok(server)
+    Ok((Ipv4Addr::LOCALHOST, port).into())
+}
+
+/// Where other containers reach it. This machine does too, if the engine runs on it.
+fn own(name: &str) -> Result<SocketAddr> {
+    let format = "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}\n{{end}}";
+    let address = process::read(docker().args(["inspect", format, name]))?;
+    let address: IpAddr = address.trim().parse().with_context(|| {
+        format!("Docker gave {name} no address of its own, but {:?}", address.trim())
+    })?;
+    let address = SocketAddr::from((address, 5432));
+    TcpStream::connect_timeout(&address, Duration::from_secs(5)).with_context(|| {
+        format!(
+            "a container at {address} is out of reach from here, and the emulated load balancer \
+             needs to reach them. That works where the engine runs on this very Linux; with \
+             Docker Desktop or a remote engine, run this inside its virtual machine"
+        )
+    })?;
+    Ok(address)
 }
 
 /// The port in, say, `127.0.0.1:49153`.

@@ -9,6 +9,7 @@ mod cluster;
 pub(crate) mod container;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) enum Purpose {
     Development,
     /// `cargo xtask test`: fast, many databases, and everything is thrown away.
     Test,
+    /// `cargo xtask rehearse`: one database, for other containers, and thrown away.
+    Rehearsal,
 }
 
 impl Purpose {
@@ -39,6 +42,7 @@ impl Purpose {
         match self {
             Self::Development => "dev",
             Self::Test => "test",
+            Self::Rehearsal => "rehearsal",
         }
     }
 
@@ -47,6 +51,7 @@ impl Purpose {
         match self {
             Self::Development => "users_dev",
             Self::Test => "postgres",
+            Self::Rehearsal => "users",
         }
     }
 
@@ -54,7 +59,7 @@ impl Purpose {
     /// disk; and nextest runs many tests at once, each with a pool of its own.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Development => &["log_min_messages=warning"],
+            Self::Development | Self::Rehearsal => &["log_min_messages=warning"],
             Self::Test => &[
                 "fsync=off",
                 "synchronous_commit=off",
@@ -163,6 +168,14 @@ pub(crate) fn start_test(layout: &Layout, claim: &Claim) -> Result<Server> {
     cluster::start(&installed, layout, &dir, purpose, claim, true)
 }
 
+/// Starts the server for `cargo xtask rehearse`. Its URL is the one that other containers use.
+///
+/// # Errors
+/// It does not start, or containers have no addresses that reach this far.
+pub(crate) fn start_rehearsal(layout: &Layout, claim: &Claim) -> Result<Server> {
+    container::start(layout, Purpose::Rehearsal, claim, true)
+}
+
 fn missing() -> String {
     format!(
         "PostgreSQL is neither installed nor available through Docker. `cargo xtask setup` \
@@ -203,8 +216,8 @@ fn kept_password(file: &Path) -> Result<String> {
     Ok(password)
 }
 
-fn url(password: &str, port: u16, database: &str) -> String {
-    format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}")
+fn url(password: &str, address: SocketAddr, database: &str) -> String {
+    format!("postgres://{USER}:{password}@{address}/{database}")
 }
 
 /// Waits until `ready` says so, while the server is alive.

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::Config;
+use crate::config::{Config, Set};
 use crate::error::Error;
 use crate::images::docker::Docker;
 use crate::images::plan::Image;
@@ -42,6 +42,9 @@ pub(crate) struct Common {
         hide_default_value = true
     )]
     config: PathBuf,
+    /// As if the configuration said so, as in `deploy.timeout=600`
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<Set>,
     /// Answer for people or for programs
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -53,7 +56,7 @@ impl Common {
     /// # Errors
     /// See [`Config::load`].
     pub(crate) fn config(&self) -> Result<Config, Error> {
-        Ok(Config::load(&self.config)?)
+        Ok(Config::load(&self.config, &self.set)?)
     }
 }
 

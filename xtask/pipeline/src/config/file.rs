@@ -54,6 +54,8 @@ pub(super) struct RegistrySection {
 pub(super) struct ImagesSection {
     /// What they run on, as in `linux/amd64`.
     pub(super) platform: Option<String>,
+    /// Whether the stage `builder` goes into the registry too, as a layer cache for other machines.
+    pub(super) cache: Option<bool>,
 }
 
 /// What things are called in AWS.

@@ -5,7 +5,12 @@ use super::*;
 const SMALLEST: &str = "name = \"shop\"\n[services.users]\n[services.client]\n";
 
 fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
-    Config::parse(Path::new(PATH), text, |name| {
+    parse_with(text, &[], environment)
+}
+
+fn parse_with(text: &str, sets: &[&str], environment: &[(&str, &str)]) -> Result<Config, Error> {
+    let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
+    Config::parse(Path::new(PATH), text, &sets, |name| {
         environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     })
 }
@@ -131,6 +136,23 @@ fn an_account_that_was_set_up_by_hand_is_adopted_by_its_names() {
 }
 
 #[test]
+fn the_command_line_goes_before_the_file() {
+    let sets = ["name=market", "images.cache=false", "parameters={ MinHosts = 2 }"];
+    let config = parse_with(SMALLEST, &sets, &[]).unwrap();
+    assert_eq!(config.cluster, "market-cluster");
+    assert!(!config.cache);
+    let source = |key: &str| {
+        let setting = config.settings().iter().find(|setting| setting.key == key);
+        setting.map(|setting| setting.source)
+    };
+    assert_eq!(source("name"), Some(Origin::Option));
+    assert_eq!(source("parameters.MinHosts"), Some(Origin::Option));
+    assert_eq!(source("aws.cluster"), Some(Origin::Default));
+    let unknown = parse_with(SMALLEST, &["images.cach=false"], &[]).unwrap_err().to_string();
+    assert!(unknown.contains("--set: ") && unknown.contains("did you mean `cache`?"), "{unknown}");
+}
+
+#[test]
 fn names_that_aws_would_refuse_are_refused_here() {
     let long =
         message("name = \"a-name-that-is-quite-long\"\n[services.users]\n[services.client]\n");
@@ -156,7 +178,7 @@ fn the_schema_knows_every_key_and_refuses_others() {
 #[test]
 fn the_workspace_s_own_file_is_right() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ecs/pipeline.toml");
-    let config = Config::load(Path::new(path)).unwrap();
+    let config = Config::load(Path::new(path), &[]).unwrap();
     assert_eq!(config.service(ServiceName::Users).family, "test-driven-users-td");
 }
 

@@ -120,7 +120,8 @@ impl Job {
     /// First the stage that serves as a cache, then the image, which is made from it.
     async fn run(&self, row: &Handle, stop: &Stop) -> Result<Built, BuildError> {
         row.step("starting");
-        for target in [Target::Builder, Target::Image] {
+        let cache = self.image.cache.then_some(Target::Builder);
+        for target in cache.into_iter().chain([Target::Image]) {
             let mut steps = Steps::default();
             let mut last = VecDeque::new();
             let status = process::follow(self.command(target), stop, |line| {

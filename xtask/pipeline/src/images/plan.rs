@@ -26,6 +26,8 @@ pub(crate) struct Image {
     pub(crate) is_release: bool,
     /// A hash of the platform and the build arguments.
     pub(crate) inputs: String,
+    /// Whether the stage [`BUILDER`] becomes an image too.
+    pub(crate) cache: bool,
 }
 
 impl Image {
@@ -38,6 +40,7 @@ impl Image {
             version: revision.version(),
             is_release: !revision.dirty,
             inputs: inputs(&config.platform, service),
+            cache: config.cache,
         }
     }
 
@@ -131,6 +134,7 @@ pub(crate) mod tests {
             version: if dirty { "c0ffee-dirty" } else { "c0ffee" }.to_owned(),
             is_release: !dirty,
             inputs: inputs("linux/amd64", &service),
+            cache: true,
             service,
         }
     }

@@ -135,7 +135,7 @@ impl Push {
         let started = Instant::now();
         let (host, version) = (&self.session.host, &*self.image.version);
         let mut tags = self.image.tags();
-        if self.image.is_release {
+        if self.image.is_release && self.image.cache {
             tags.insert(0, BUILDER);
         }
         let (mut digest, mut layers) = (None, None);

@@ -176,7 +176,10 @@ impl Source {
         let context = self.scratch.path().join("context");
         std::fs::create_dir(&context)?;
         let what = if self.revision.dirty { &self.tree } else { &self.revision.commit };
-        let mut command = self.apart(git.command(&["archive", "--format=tar", "--output"]));
+        // With the permissions that a checkout has: Docker's layer cache looks at them, and what
+        // was built from a checkout should serve here as well.
+        let archive_as = ["-c", "tar.umask=0022", "archive", "--format=tar", "--output"];
+        let mut command = self.apart(git.command(&archive_as));
         command.arg(&archive).arg(what);
         git.read(command).await?;
         let mut tar = process::command("tar");

@@ -50,7 +50,7 @@ impl Dev {
     /// then PostgreSQL, then the claim. However this returns, nothing is left running.
     pub(crate) fn run(&self, layout: &Layout) -> Result<()> {
         let started = Instant::now();
-        let mut claim = Claim::take(&layout.dev(), "dev")?;
+        let claim = Claim::take(&layout.dev(), "dev")?;
         crate::port::require(self.port)?;
         let address = format!("http://127.0.0.1:{}", self.port);
         claim.announce(&address)?;
