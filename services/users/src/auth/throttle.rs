@@ -72,6 +72,8 @@ impl AddressThrottle {
 fn advance(rest_date: &mut DateTime<Utc>, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
     let interval = TimeDelta::from_std(limit.interval()).unwrap_or(TimeDelta::MAX);
     let window = TimeDelta::from_std(limit.window).unwrap_or(TimeDelta::MAX);
+    // Later than a window from now is no key ever at rest, unless the clock has been set back since.
+    *rest_date = (*rest_date).min(now + window);
     let next = (*rest_date).max(now) + interval;
     if next > now + window {
         let wait = (next - window - now).num_milliseconds();
@@ -101,6 +103,8 @@ mod tests {
         let later = now + TimeDelta::seconds(10);
         assert_eq!(advance(&mut rest, limit, later), Ok(()));
         assert_eq!(advance(&mut rest, limit, later), Err(10));
+        let set_back = now - TimeDelta::hours(1);
+        assert_eq!(advance(&mut rest.clone(), limit, set_back), Err(10), "not an hour");
         let rested = now + TimeDelta::seconds(100);
         for _ in 0..3 {
             assert_eq!(advance(&mut rest, limit, rested), Ok(()));

@@ -9,7 +9,8 @@
 //!    to choose, no key to fetch (`jku`, `x5u`, `jwk`) and nothing critical
 //!    (`crit`) to misunderstand (RFC 8725);
 //! 3. its signature, under that one key;
-//! 4. its claims, all required and strictly typed, without leeway;
+//! 4. its claims, all required and strictly typed, without leeway but for
+//!    [`CLOCK_SKEW`] where it claims to come from the future;
 //! 5. only then whether it has expired. [`TokenError::Expired`] therefore says
 //!    of a token that it was good once.
 //!
@@ -27,6 +28,9 @@ use zeroize::Zeroizing;
 
 /// How long an access token is good.
 pub const LIFETIME: Duration = Duration::minutes(15);
+/// By how much the clock of the task that issued a token may be ahead of ours: tasks on two
+/// hosts agree to some milliseconds, and `iat` is in whole seconds.
+pub const CLOCK_SKEW: Duration = Duration::seconds(5);
 /// The claim `iss`.
 pub const ISSUER: &str = "users";
 /// The claim `aud`.
@@ -191,7 +195,8 @@ impl WireClaims {
         let user = parse_id(&self.sub).ok_or(TokenError::Invalid)?;
         let session = parse_id(&self.sid).ok_or(TokenError::Invalid)?;
         let now = now.timestamp();
-        let not_yet = self.iat > now || self.nbf.is_some_and(|nbf| nbf > now);
+        let latest = now.saturating_add(CLOCK_SKEW.num_seconds());
+        let not_yet = self.iat > latest || self.nbf.is_some_and(|nbf| nbf > now);
         if self.iss != ISSUER || self.aud != AUDIENCE || self.jti.is_empty() || not_yet {
             return Err(TokenError::Invalid);
         }
@@ -283,10 +288,11 @@ mod tests {
         assert!(keys().verify(&token, last).is_ok());
         assert_eq!(keys().verify(&token, now() + LIFETIME), Err(TokenError::Expired));
         assert_eq!(
-            keys().verify(&token, now() - Duration::seconds(1)),
+            keys().verify(&token, now() - CLOCK_SKEW - Duration::seconds(1)),
             Err(TokenError::Invalid),
             "issued in the future"
         );
+        assert!(keys().verify(&token, now() - CLOCK_SKEW).is_ok(), "by a clock that is ahead");
     }
 
     #[test]
@@ -433,7 +439,7 @@ mod tests {
             ("sid", json!("1e3")),
             ("jti", json!("")),
             ("jti", json!(1)),
-            ("iat", json!(now + 1)),
+            ("iat", json!(now + CLOCK_SKEW.num_seconds() + 1)),
             ("iat", json!(now.to_string())),
             ("iat", json!(i64::MIN)),
             ("nbf", json!(now + 1)),

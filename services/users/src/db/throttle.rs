@@ -3,8 +3,10 @@
 //! The generic cell rate algorithm: a key's row holds the moment at which all its
 //! tries are there again. A try moves it by one interval; a try that would move
 //! it further than the window from now is refused and changes nothing, so that
-//! nobody is locked out for longer by somebody else's tries. Keys are hashes: the
-//! table says nothing of addresses that are no accounts.
+//! nobody is locked out for longer by somebody else's tries. A moment further away
+//! than the window comes from a clock that has been set back since, and counts as
+//! the window's end. Keys are hashes: the table says nothing of addresses that are
+//! no accounts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
@@ -65,7 +67,8 @@ pub async fn attempt(
                  > $2 + make_interval(secs => $4),
              rest_date = CASE
                  WHEN greatest(t.rest_date, $2) + make_interval(secs => $3)
-                     > $2 + make_interval(secs => $4) THEN t.rest_date
+                     > $2 + make_interval(secs => $4)
+                     THEN least(t.rest_date, $2 + make_interval(secs => $4))
                  ELSE greatest(t.rest_date, $2) + make_interval(secs => $3)
              END
          RETURNING rest_date, refused",
