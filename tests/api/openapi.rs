@@ -1,10 +1,16 @@
 //! The OpenAPI document: what it says, and that it is true.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use contract::{Email, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Password, Username, paths};
 use serde_json::{Value, json};
 use tests::{Client, PASSWORD, Person, TestApp, http::Call};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn the_document_is_as_reviewed() {
@@ -107,6 +113,7 @@ async fn every_documented_outcome_can_be_seen() {
     successes(&app, &admin).await;
     refusals(&app, &admin).await;
     malformed_bodies(&app, &admin).await;
+    bodies_that_do_not_end(&app, &admin).await;
     too_many_tries(&app, &admin).await;
 
     let away = [("DATABASE_TEST_URL", "postgres://postgres@127.0.0.1:1/nothing")];
@@ -242,6 +249,37 @@ async fn malformed_bodies(app: &TestApp, admin: &Person) {
         typed().body(" ".repeat(40_000)).await.problem(413, "payload_too_large");
         call().body("{}").await.problem(415, "unsupported_media_type");
         typed().body("{}").await.problem(422, "validation_failed");
+    }
+}
+
+/// All at once: each takes as long as the service waits for a body.
+async fn bodies_that_do_not_end(app: &TestApp, admin: &Person) {
+    let mut waiting = JoinSet::new();
+    for (method, pattern) in operations(app) {
+        if body(&method, &pattern).is_none() {
+            continue;
+        }
+        let path = pattern.replace("{id}", &admin.id.to_string());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{",
+            admin.access_token
+        );
+        let address = app.base().trim_start_matches("http://").to_owned();
+        waiting.spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            // That it ends says that the connection was closed.
+            stream.read_to_string(&mut answer).unwrap();
+            (format!("{method} {pattern} 408"), answer)
+        });
+    }
+    for (outcome, answer) in waiting.join_all().await {
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{outcome}: {answer}");
+        assert!(answer.contains(r#""code":"request_timeout""#), "{outcome}: {answer}");
+        app.document().saw(outcome);
     }
 }
 

@@ -46,6 +46,13 @@ impl Document {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Takes note of an outcome that was seen without a client of ours.
+    #[track_caller]
+    pub fn saw(&self, outcome: Outcome) {
+        assert!(self.outcomes().contains(&outcome), "the document does not list {outcome}");
+        self.seen.lock().unwrap().insert(outcome);
+    }
+
     /// Fails unless the answer is one that the document describes.
     #[track_caller]
     pub(crate) fn allows(&self, method: &Method, path: &str, answer: &Answer) {

@@ -60,6 +60,8 @@ pub enum ErrorCode {
     SessionNotFound,
     /// 405: this path has other methods; `Allow` names them.
     MethodNotAllowed,
+    /// 408: the body did not arrive in time.
+    RequestTimeout,
     /// 409: somebody else has this e-mail address.
     EmailTaken,
     /// 409: somebody else has this user name.
@@ -96,6 +98,7 @@ impl ErrorCode {
             Self::Forbidden | Self::IncorrectPassword | Self::CrossSite => 403,
             Self::NotFound | Self::UserNotFound | Self::SessionNotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::EmailTaken | Self::UsernameTaken | Self::LastAdmin => 409,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,

@@ -72,6 +72,7 @@ errors! {
     /// Of operations with a body.
     BodyErrors {
         400 BadRequest "The body is not JSON, or names a member twice.";
+        408 Late "The body did not arrive in time.";
         413 TooLarge "The body is larger than 32 KiB.";
         415 UnsupportedMediaType "The body is not `application/json`.";
         422 Invalid "Fields break rules; `errors` lists them all.";

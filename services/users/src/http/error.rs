@@ -7,7 +7,7 @@
 //! writes the body, because only there the request id is known, and gives the
 //! errors that the framework makes the same form.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -22,6 +22,8 @@ use crate::{auth::password::HashError, db};
 
 /// How long a client should wait before it tries again what a 503 refused.
 const RETRY_AFTER_SECONDS: u64 = 2;
+
+const UNANSWERED: &str = "The database does not answer. Please try again in a moment.";
 
 /// An error that a handler ends in.
 #[derive(Debug)]
@@ -106,6 +108,20 @@ impl Error {
         }
     }
 
+    /// The request took too long. Only the database can keep one waiting: all else has its limits.
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        Self::unavailable(
+            ErrorCode::DatabaseUnavailable,
+            UNANSWERED,
+            format!("no answer within {} s", limit.as_secs()),
+        )
+    }
+
+    /// The request did not arrive whole in time.
+    pub(crate) fn request_timeout() -> Self {
+        Self::new(ErrorCode::RequestTimeout, "The body did not arrive in time.")
+    }
+
     /// For a while this cannot be done.
     fn unavailable(
         code: ErrorCode,
@@ -128,6 +144,7 @@ impl Error {
                 "This path has other methods; the Allow header names them.",
             ),
             StatusCode::PAYLOAD_TOO_LARGE => Self::payload_too_large(),
+            StatusCode::REQUEST_TIMEOUT => Self::request_timeout(),
             status if status.is_client_error() => {
                 Self::new(ErrorCode::BadRequest, "The request is malformed.")
             }
@@ -218,11 +235,9 @@ impl From<db::Error> for Error {
             db::Error::UsernameTaken => {
                 taken(ErrorCode::UsernameTaken, "username", "Sorry. That username already exists.")
             }
-            db::Error::Unavailable(cause) => Self::unavailable(
-                ErrorCode::DatabaseUnavailable,
-                "The database does not answer. Please try again in a moment.",
-                cause,
-            ),
+            db::Error::Unavailable(cause) => {
+                Self::unavailable(ErrorCode::DatabaseUnavailable, UNANSWERED, cause)
+            }
             db::Error::SchemaMissing(cause) => Self::unavailable(
                 ErrorCode::SchemaMissing,
                 "The database has not the schema of this release. Run: users migrate",

@@ -3,7 +3,7 @@
 //! None of these refuses a request by itself: a handler asks for the value when
 //! its turn has come, so that a missing token is told before a malformed body.
 
-use std::{convert::Infallible, future::Future, pin::Pin, str::FromStr};
+use std::{convert::Infallible, future::Future, pin::Pin, str::FromStr, time::Duration};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, error::PayloadError, http::header, web};
 use contract::{
@@ -16,6 +16,9 @@ use crate::http::error::Error;
 /// The most bytes of a body.
 pub(crate) const BODY_MAX: usize = 32 * 1024;
 
+/// How long a body may take to arrive: who sends it byte by byte only holds a connection up.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+
 /// A request's body, read but not yet judged.
 pub(crate) struct Body(Result<web::Bytes, Error>);
 
@@ -27,7 +30,10 @@ impl FromRequest for Body {
         let is_json = is_json(request);
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
-            let bytes = match bytes.await {
+            let Ok(bytes) = tokio::time::timeout(BODY_LIMIT, bytes).await else {
+                return Ok(Self(Err(Error::request_timeout())));
+            };
+            let bytes = match bytes {
                 Ok(_) if !is_json => Err(Error::new(
                     ErrorCode::UnsupportedMediaType,
                     "Send the body as JSON, with the header Content-Type: application/json.",

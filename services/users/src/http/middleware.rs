@@ -1,7 +1,7 @@
 //! What every request and response goes through: an id, the log line, the body
 //! of errors, and the headers that all responses carry.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::{
     Error as ActixError, HttpMessage, HttpRequest, HttpResponse,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     VERSION,
     auth::client_address::{Client, TrustedProxies},
-    http::error::Error,
+    http::{error::Error, unread::Unread},
     state::State,
 };
 
@@ -37,9 +37,13 @@ const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Two years, as the preload list asks; subdomains are not ours to bind.
 const STRICT_TRANSPORT: &str = "max-age=63072000";
 
+/// How long a request may take, whatever it waits for: longer than a statement and a connection may
+/// together, so that it is met only where those limits fail, as with a server that stands still.
+const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+
 /// The middleware.
 pub(crate) async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, ActixError> {
     let started = Instant::now();
@@ -50,31 +54,51 @@ pub(crate) async fn observe(
     let span = tracing::info_span!("request", request_id = %id);
     let method = request.method().clone();
     let path = request.path().to_owned();
-    let response = next.call(request).instrument(span.clone()).await;
-    let mut response = match response {
-        Ok(response) => response.map_into_boxed_body(),
-        // No handler's: those come as responses.
-        Err(error) => {
-            let status = error.as_response_error().status_code();
-            let body = body_of(&Error::of_framework(status, Some(error.to_string())), &id);
-            let mut response = HttpResponse::build(status).content_type(PROBLEM_JSON).body(body);
-            add_headers(response.headers_mut(), &id, client.https);
-            return Err(InternalError::from_response(error, response).into());
-        }
+    let unread = Unread::of(&mut request);
+    let hold = |answer: BoxBody| match unread {
+        Some(unread) => unread.until_sent(answer),
+        None => answer,
     };
-    span.in_scope(|| {
-        response = with_problem(response, &id);
+    let answer = next.call(request).instrument(span.clone());
+    let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
+    let answer = answer.unwrap_or_else(|_| Err(Error::timed_out(REQUEST_LIMIT).into()));
+    let log = |status: StatusCode| {
         tracing::info!(
             method = %method,
             path = %path,
-            status = response.status().as_u16(),
+            status = status.as_u16(),
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,
             client = %client.address,
             "request"
         );
-        add_headers(response.headers_mut(), &id, client.https);
-        Ok(response)
+    };
+    span.in_scope(|| match answer {
+        Ok(response) => {
+            let mut response = with_problem(response.map_into_boxed_body(), &id);
+            log(response.status());
+            add_headers(response.headers_mut(), &id, client.https);
+            Ok(response.map_body(|_, body| hold(body)))
+        }
+        // No handler's: those come as responses.
+        Err(error) => {
+            let mut response = problem_of(&error, &id);
+            log(response.status());
+            add_headers(response.headers_mut(), &id, client.https);
+            let response = response.map_body(|_, body| hold(body));
+            Err(InternalError::from_response(error, response).into())
+        }
     })
+}
+
+/// The response to an error that came without one.
+fn problem_of(error: &ActixError, id: &str) -> HttpResponse {
+    let mut response = error.as_response_error().error_response();
+    let body = match error.as_error::<Error>() {
+        Some(error) => body_of(error, id),
+        None => body_of(&Error::of_framework(response.status(), Some(error.to_string())), id),
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    response.set_body(body).map_into_boxed_body()
 }
 
 /// Who sent this request, as far as trusted proxies tell.

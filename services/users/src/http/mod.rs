@@ -4,3 +4,4 @@ pub(crate) mod caller;
 pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod middleware;
+mod unread;
