@@ -20,9 +20,8 @@ use crate::guard::{Guarded, free_port};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Nothing here has to survive a crash of the machine.
-const CARELESS: [&str; 6] =
-    ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+/// Nothing here has to survive a crash of the machine; what is committed survives the server's.
+const CARELESS: [&str; 4] = ["-c", "fsync=off", "-c", "full_page_writes=off"];
 
 /// What the data directories' names begin with; the process's number follows.
 const PREFIX: &str = "users-test-cluster-";
@@ -93,6 +92,38 @@ impl Postgres {
         }
     }
 
+    /// Ends the server and all its processes at once, as a crash does.
+    pub fn kill(&mut self) {
+        match &mut self.backend {
+            Backend::Installed { cluster, server } => {
+                cluster.signal("KILL");
+                drop(server.take());
+            }
+            Backend::Container { id } => docker(&["kill", id]),
+        }
+    }
+
+    /// Stops all its processes where they stand: connections stay open, and nobody answers.
+    pub fn freeze(&self) {
+        match &self.backend {
+            Backend::Installed { cluster, .. } => cluster.signal("STOP"),
+            Backend::Container { id } => docker(&["pause", id]),
+        }
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        match &self.backend {
+            Backend::Installed { cluster, .. } => cluster.signal("CONT"),
+            Backend::Container { id } => docker(&["unpause", id]),
+        }
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts the server again, with its data and on its port.
     pub async fn start_again(&mut self) {
         match &mut self.backend {
@@ -116,6 +147,8 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         match &mut self.backend {
             Backend::Installed { cluster, server } => {
+                // A frozen server would not hear that it is to end.
+                cluster.signal("CONT");
                 drop(server.take());
                 let _ = fs::remove_dir_all(&cluster.directory);
             }
@@ -178,6 +211,21 @@ impl Cluster {
             command.stdout(Stdio::null()).stderr(log);
             self.as_user(command);
         })
+    }
+
+    /// Sends a signal to the server, if it runs, and then to the processes that it has forked.
+    fn signal(&self, name: &str) {
+        let Ok(lock) = fs::read_to_string(self.data().join("postmaster.pid")) else { return };
+        let Some(server) = lock.lines().next() else { return };
+        let kill = |process: &str| {
+            // A process that has just ended is what the signal was for, or needs none.
+            let _ = Command::new("kill").args(["-s", name, process]).stderr(Stdio::null()).status();
+        };
+        // Found beforehand: whoever has lost its parent is nobody's child.
+        let children = Command::new("pgrep").args(["-P", server]).output();
+        let children = children.expect("pgrep, of procps").stdout;
+        kill(server);
+        String::from_utf8_lossy(&children).lines().for_each(kill);
     }
 
     fn data(&self) -> PathBuf {

@@ -10,6 +10,9 @@ use std::{
 
 use crate::{Client, SECRET_KEY};
 
+/// For RUST_LOG: warnings, and where the API listens, which [`Serving::start`] has to read.
+pub const QUIET: &str = "warn,users::commands=info";
+
 /// How long a command or a start may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -208,6 +211,19 @@ impl Serving {
     pub fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end, which must be a good one, and lets others run meanwhile.
+    pub async fn ended(&mut self) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "users serve does not end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(status.success(), "{status}: {}", self.lines.all().join("\n"));
     }
 
     /// Waits for its end: the exit code and all that it has written.

@@ -1,5 +1,6 @@
 //! Packages of the operating system: which ones are needed, and how to get them here.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -31,6 +32,17 @@ pub(crate) const CHROMIUM: Package = Package {
     pacman: "chromium",
     brew: "--cask chromium chromedriver",
 };
+
+/// What stands before the tasks in the test of rolling replacements.
+pub(crate) const HAPROXY: Package =
+    Package { apt: &["haproxy"], dnf: "haproxy", pacman: "haproxy", brew: "haproxy" };
+
+/// HAProxy. Debian has it among the administrator's programs, which are not on everybody's path.
+#[must_use]
+pub(crate) fn haproxy() -> Option<PathBuf> {
+    let elsewhere = || Some(PathBuf::from("/usr/sbin/haproxy")).filter(|file| file.is_file());
+    process::which("haproxy").or_else(elsewhere)
+}
 
 /// How far `setup` may go to become root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

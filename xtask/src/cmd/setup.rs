@@ -33,19 +33,21 @@ impl Setup {
             }
             Ok(()) => Ok(()),
         };
-        say("1/4 Crates: fetching what Cargo.lock names (about 20 s the first time)");
+        say("1/5 Crates: fetching what Cargo.lock names (about 20 s the first time)");
         step(process::run(process::cargo().args(["fetch", "--quiet", "--locked"])))?;
-        say("2/4 PostgreSQL: the application's database");
+        say("2/5 PostgreSQL: the application's database");
         step(ensure_database(consent).map(ready))?;
-        say("3/4 WebAssembly: a compiler for the client");
+        say("3/5 WebAssembly: a compiler for the client");
         step(Compiler::ensure(layout, consent).map(|compiler| match compiler.rustc {
             Some(rustc) => ready(rustc.display()),
             None => ready("the toolchain's own"),
         }))?;
-        say("4/4 Chromium and its driver: for the browser tests only");
+        say("4/5 Chromium and its driver: for the browser tests only");
         step(browser(consent))?;
+        say("5/5 HAProxy: for the test of rolling replacements only");
+        step(haproxy(consent))?;
         if failures > 0 {
-            bail!("{failures} of 4 steps failed; the lines above say what to do");
+            bail!("{failures} of 5 steps failed; the lines above say what to do");
         }
         say("Everything is ready: `cargo xtask dev` starts the application");
         Ok(())
@@ -76,6 +78,14 @@ fn browser(consent: Consent) -> Result<()> {
         return Ok(());
     }
     install(packages::CHROMIUM, consent, || Browser::find().is_some())?;
+    ready("installed");
+    Ok(())
+}
+
+fn haproxy(consent: Consent) -> Result<()> {
+    if packages::haproxy().is_none() {
+        install(packages::HAPROXY, consent, || packages::haproxy().is_some())?;
+    }
     ready("installed");
     Ok(())
 }

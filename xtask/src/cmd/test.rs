@@ -11,6 +11,7 @@ use crate::claim::Claim;
 use crate::client::Profile;
 use crate::images::{self, Composed};
 use crate::layout::Layout;
+use crate::packages::haproxy;
 use crate::postgres::container;
 use crate::process;
 use crate::report::{Outcome, Summary, is_ci, say};
@@ -39,6 +40,11 @@ const ACCESSIBILITY: &str = "accessibility";
 /// The tests of the browser suite that containers cannot serve: one gives the API settings of its
 /// own, and one has nobody answer, where here the front answers for an API that is away.
 const NOT_FOR_CONTAINERS: [&str; 2] = ["too_many_tries", "a_server_that_is_away"];
+
+/// The test that needs HAProxy: new releases under load, behind it.
+const ROLLING: &str = "ten_replacements";
+/// Why it cannot run.
+const NO_HAPROXY: &str = "HAProxy is missing; `cargo xtask setup` installs it";
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +98,8 @@ impl Part {
         match self {
             Self::Unit => "not kind(test)",
             Self::BlackBox => {
-                "kind(test) and not (binary(browser) or binary(containers) or binary(images) \
-                 or binary(pipeline) or binary(emulator))"
+                "kind(test) and not (binary(browser) or binary(containers) \
+                 or binary(images) or binary(pipeline) or binary(emulator))"
             }
             Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
             Self::Emulator => "kind(test) and binary(emulator)",
@@ -201,7 +207,8 @@ impl Tests<'_> {
             return Ok(());
         }
         let hindrance = match part {
-            Part::Unit | Part::BlackBox => None,
+            Part::Unit => None,
+            Part::BlackBox => self.prepare_black_box(summary),
             Part::Containers => containers_hindrance(),
             Part::Emulator => self.prepare_emulator(),
             Part::Browser => self.prepare_browser(summary)?,
@@ -229,6 +236,17 @@ impl Tests<'_> {
         list.args(["nextest", "list", "--message-format=oneline", "-E", part.nextest()]);
         list.args(packages()).args(self.filter);
         Ok(process::read(&mut list)?.trim().is_empty())
+    }
+
+    /// Nothing hinders the whole; without HAProxy one test is left out.
+    #[expect(clippy::unused_self, reason = "every part is prepared in the same way")]
+    fn prepare_black_box(&self, summary: &mut Summary) -> Option<String> {
+        if haproxy().is_none() {
+            say(format_args!("the rolling replacements DO NOT RUN: {NO_HAPROXY}"));
+            let why = Outcome::NotRun(NO_HAPROXY.to_owned());
+            summary.add("rolling replacements", why, std::time::Duration::ZERO);
+        }
+        None
     }
 
     /// Installs the emulator, or says why that is impossible.
@@ -345,12 +363,14 @@ impl Tests<'_> {
         })
     }
 
-    /// The tests that cannot run: those that need axe-core where it is not here, and those that
-    /// containers cannot serve.
+    /// The tests that cannot run: those that need axe-core or HAProxy where it is not here, and
+    /// those that containers cannot serve.
     fn left_out(&self) -> Vec<&'static str> {
         let accessibility = self.stage.lacks_axe().then_some(ACCESSIBILITY);
         let not_served = self.is_shared().then_some(NOT_FOR_CONTAINERS);
-        accessibility.into_iter().chain(not_served.into_iter().flatten()).collect()
+        let rolling = haproxy().is_none().then_some(ROLLING);
+        let named = not_served.into_iter().flatten();
+        accessibility.into_iter().chain(rolling).chain(named).collect()
     }
 
     /// What of the client needs no browser. Apart from the others: it has a framework of its own
@@ -425,9 +445,19 @@ mod tests {
     use super::*;
 
     fn suites() -> Vec<String> {
-        ["api", "browser", "containers", "emulator", "images", "pipeline", "program"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "api",
+            "attacks",
+            "browser",
+            "containers",
+            "emulator",
+            "faults",
+            "images",
+            "pipeline",
+            "program",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     #[test]
