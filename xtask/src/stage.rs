@@ -12,8 +12,8 @@ use crate::claim::Claim;
 use crate::client;
 use crate::images;
 use crate::layout::Layout;
-use crate::ministack;
 use crate::postgres::{self, Server};
+use crate::python;
 
 /// Why what needs a browser cannot run.
 pub(crate) const NO_BROWSER: &str =
@@ -33,6 +33,8 @@ pub(crate) struct Stage<'a> {
     axe: Option<PathBuf>,
     /// The emulator of AWS.
     emulator: Option<PathBuf>,
+    /// What tests APIs by their documents.
+    schemathesis: Option<PathBuf>,
 }
 
 impl<'a> Stage<'a> {
@@ -46,6 +48,7 @@ impl<'a> Stage<'a> {
             browser: None,
             axe: None,
             emulator: None,
+            schemathesis: None,
         })
     }
 
@@ -73,7 +76,13 @@ impl<'a> Stage<'a> {
 
     /// Installs the emulator of AWS.
     pub(crate) fn install_emulator(&mut self) -> Result<()> {
-        self.emulator = Some(ministack::ensure(self.layout)?);
+        self.emulator = Some(python::MINISTACK.ensure(self.layout)?);
+        Ok(())
+    }
+
+    /// Installs what tests APIs by their documents.
+    pub(crate) fn install_schemathesis(&mut self) -> Result<()> {
+        self.schemathesis = Some(python::SCHEMATHESIS.ensure(self.layout)?);
         Ok(())
     }
 
@@ -107,6 +116,9 @@ impl<'a> Stage<'a> {
         }
         if let Some(emulator) = &self.emulator {
             command.env("MINISTACK_BIN", emulator);
+        }
+        if let Some(schemathesis) = &self.schemathesis {
+            command.env("SCHEMATHESIS_BIN", schemathesis);
         }
         if let Some(script) = &self.axe {
             command.env("AXE_SCRIPT", script);

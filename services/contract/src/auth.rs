@@ -27,10 +27,10 @@ pub type Registration = NewUser;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Login {
     /// The e-mail address.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1))]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, pattern = r"^[^\u0000]*$"))]
     pub email: String,
     /// The password.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1, format = Password))]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, format = Password, pattern = r"^[^\u0000]*$"))]
     pub password: String,
 }
 
@@ -48,7 +48,7 @@ impl Input for Login {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Refresh {
     /// The refresh token.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1))]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, pattern = r"^[^\u0000]*$"))]
     pub refresh_token: String,
 }
 
@@ -64,7 +64,7 @@ impl Input for Refresh {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangePassword {
     /// The password until now.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1, format = Password))]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, format = Password, pattern = r"^[^\u0000]*$"))]
     pub current_password: String,
     /// The password from now on.
     pub new_password: Password,

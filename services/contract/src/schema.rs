@@ -37,6 +37,7 @@ impl PartialSchema for Password {
     fn schema() -> RefOr<Schema> {
         text(Self::MIN, Self::MAX)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .pattern(Some(r"^[^\u0000]*$"))
             .description(Some("Not one that is commonly used, and not the username or the email."))
             .into()
     }

@@ -53,6 +53,8 @@ enum Part {
     Unit,
     /// The API over HTTP and the program as a process.
     BlackBox,
+    /// The running API against its own document.
+    Conformance,
     /// What starts containers by itself, or builds images.
     Containers,
     /// The pipeline against an emulator of AWS.
@@ -71,6 +73,7 @@ impl Part {
     const ALL: [Self; 8] = [
         Self::Unit,
         Self::BlackBox,
+        Self::Conformance,
         Self::Containers,
         Self::Emulator,
         Self::Browser,
@@ -83,6 +86,7 @@ impl Part {
         match self {
             Self::Unit => "unit and property tests",
             Self::BlackBox => "black-box tests",
+            Self::Conformance => "conformance tests",
             Self::Containers => "container tests",
             Self::Emulator => "tests on an AWS emulator",
             Self::Browser => "browser tests",
@@ -98,9 +102,10 @@ impl Part {
         match self {
             Self::Unit => "not kind(test)",
             Self::BlackBox => {
-                "kind(test) and not (binary(browser) or binary(containers) \
+                "kind(test) and not (binary(browser) or binary(conformance) or binary(containers) \
                  or binary(images) or binary(pipeline) or binary(emulator))"
             }
+            Self::Conformance => "kind(test) and binary(conformance)",
             Self::Containers => "kind(test) and (binary(containers) or binary(pipeline))",
             Self::Emulator => "kind(test) and binary(emulator)",
             Self::Browser | Self::Compose | Self::Rehearsed => "kind(test) and binary(browser)",
@@ -110,7 +115,7 @@ impl Part {
 
     /// As arguments for `cargo test`, whose choices know no "all but".
     fn cargo_test(self, suites: &[String]) -> Vec<String> {
-        let special = ["browser", "containers", "emulator", "images", "pipeline"];
+        let special = ["browser", "conformance", "containers", "emulator", "images", "pipeline"];
         let is_special = |name: &String| special.contains(&name.as_str());
         let suite = |name: &str| format!("--test={name}");
         match self {
@@ -118,6 +123,7 @@ impl Part {
             Self::BlackBox => {
                 suites.iter().filter(|name| !is_special(name)).map(|name| suite(name)).collect()
             }
+            Self::Conformance => vec![suite("conformance")],
             Self::Containers => vec![suite("containers"), suite("pipeline")],
             Self::Emulator => vec![suite("emulator")],
             Self::Browser | Self::Compose | Self::Rehearsed => vec![suite("browser")],
@@ -209,6 +215,7 @@ impl Tests<'_> {
         let hindrance = match part {
             Part::Unit => None,
             Part::BlackBox => self.prepare_black_box(summary),
+            Part::Conformance => self.prepare_conformance(),
             Part::Containers => containers_hindrance(),
             Part::Emulator => self.prepare_emulator(),
             Part::Browser => self.prepare_browser(summary)?,
@@ -247,6 +254,12 @@ impl Tests<'_> {
             summary.add("rolling replacements", why, std::time::Duration::ZERO);
         }
         None
+    }
+
+    /// Installs schemathesis, or says why that is impossible.
+    fn prepare_conformance(&mut self) -> Option<String> {
+        let installed = self.stage.install_schemathesis();
+        installed.err().map(|error| format!("schemathesis cannot be installed: {error:#}"))
     }
 
     /// Installs the emulator, or says why that is impossible.
@@ -449,6 +462,7 @@ mod tests {
             "api",
             "attacks",
             "browser",
+            "conformance",
             "containers",
             "emulator",
             "faults",

@@ -132,7 +132,7 @@ fn parse_limit(text: Option<&str>) -> Result<u16, Violation> {
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 100, description = "The most users on the page; 50 by default"),
         ("q" = Option<String>, Query, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.-]+$", description = "The beginning of the username, ignoring case"),
-        ("cursor" = Option<String>, Query, description = "Where the page begins; from the `Link` header of the page before"),
+        ("cursor" = Option<String>, Query, min_length = 1, pattern = "^[A-Za-z0-9_-]+$", description = "Where the page begins; from the `Link` header of the page before"),
     ),
     security((), ("bearer" = [])),
     responses(
