@@ -70,7 +70,7 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Unit,
         Self::BlackBox,
         Self::Conformance,

@@ -11,9 +11,9 @@ use super::http;
 use crate::claim::Claim;
 use crate::interrupt;
 use crate::layout::Layout;
-use crate::ministack;
 use crate::port;
 use crate::process::{self, Echo, Service};
+use crate::python;
 use crate::report::human;
 
 /// The account that the emulator makes of the access key.
@@ -36,7 +36,7 @@ impl Emulator {
     /// It cannot be installed, or does not start.
     pub(super) fn start(layout: &Layout, claim: &Claim) -> Result<Self> {
         const LIMIT: Duration = Duration::from_secs(60);
-        let program = ministack::ensure(layout).context(
+        let program = python::MINISTACK.ensure(layout).context(
             "the emulator of AWS cannot be installed. It needs Python 3 with its module venv \
              (on Debian: `apt-get install python3-venv`) and pip's packages",
         )?;
