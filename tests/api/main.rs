@@ -14,6 +14,7 @@
 
 mod auth;
 mod concurrency;
+mod connections;
 mod cookies;
 mod cors;
 mod doc;

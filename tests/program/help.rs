@@ -4,7 +4,7 @@ use tests::program::{Serving, run};
 use users::config::SETTINGS;
 
 /// The settings of the agreed interface; a setting that disappears breaks somebody's deployment.
-const DOCUMENTED: [&str; 19] = [
+const DOCUMENTED: [&str; 21] = [
     "APP_ENV",
     "HOST",
     "PORT",
@@ -12,6 +12,8 @@ const DOCUMENTED: [&str; 19] = [
     "DATABASE_TEST_URL",
     "DATABASE_CA",
     "DATABASE_POOL_SIZE",
+    "WORKERS",
+    "METRICS_PORT",
     "SECRET_KEY",
     "SECRET_KEY_PREVIOUS",
     "LOG_FORMAT",

@@ -9,6 +9,7 @@
 mod accounts;
 mod help;
 mod logs;
+mod metrics;
 mod schema;
 mod settings;
 mod shutdown;

@@ -202,6 +202,16 @@ impl Serving {
         Client::new(format!("http://{}", self.address))
     }
 
+    /// Where its metrics are, with a METRICS_PORT.
+    pub fn metrics(&self) -> String {
+        let url = self.lines.wait_for(|line| {
+            let (_, rest) = line.split_once("metrics on ")?;
+            let (address, _) = rest.split_once("/metrics")?;
+            Some(format!("{address}/metrics"))
+        });
+        url.expect("users serve has no metrics")
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.child.id()

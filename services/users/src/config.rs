@@ -8,8 +8,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
+    thread,
     time::Duration,
 };
 
@@ -20,6 +22,9 @@ pub const SECRET_KEY_MIN: usize = 32;
 
 /// The key that signs tokens outside production, where none is set.
 const DEVELOPMENT_SECRET_KEY: &str = "development only: anybody can read this key";
+
+/// One to read with, which all of a worker's requests share, and one to write with.
+const CONNECTIONS_PER_WORKER_MIN: usize = 2;
 
 /// Which log lines, where nothing is said: what actix-server tells of its workers is noise.
 const LOG_FILTER: &str = "info,actix_server=warn";
@@ -53,7 +58,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "a PEM file of certificate authorities: PostgreSQL only by TLS, verified against it",
     ),
-    setting("DATABASE_POOL_SIZE", "10", "the most connections to PostgreSQL, 1 to 500"),
+    setting(
+        "DATABASE_POOL_SIZE",
+        "10",
+        "the most connections to PostgreSQL, 2 to 500, shared out evenly among the workers",
+    ),
     setting(
         "SECRET_KEY",
         "a public one outside production",
@@ -66,6 +75,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("HOST", "127.0.0.1; 0.0.0.0 in production", "the address to listen on"),
     setting("PORT", "5000", "the port to listen on; 0 takes a free one"),
+    setting(
+        "WORKERS",
+        "one a core",
+        "threads that serve; each needs two of the connections to PostgreSQL",
+    ),
+    setting(
+        "METRICS_PORT",
+        "",
+        "a port for Prometheus, which reads /metrics there; none: no metrics",
+    ),
     setting(
         "SHUTDOWN_TIMEOUT",
         "25",
@@ -209,10 +228,12 @@ pub struct DatabaseConfig {
     pub ca: Option<PathBuf>,
     /// The most connections.
     pub pool_size: usize,
+    /// How many workers share them: at least two connections each.
+    pub workers: usize,
 }
 
 impl DatabaseConfig {
-    /// From DATABASE_URL or DATABASE_TEST_URL, DATABASE_CA and DATABASE_POOL_SIZE.
+    /// From DATABASE_URL or DATABASE_TEST_URL, DATABASE_CA, DATABASE_POOL_SIZE and WORKERS.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let variable = match Environment::from_env(env)? {
             Environment::Testing => "DATABASE_TEST_URL",
@@ -228,12 +249,27 @@ impl DatabaseConfig {
                 "{variable} is no PostgreSQL URL; it looks like postgres://user:password@host:5432/database"
             )));
         }
-        let pool_size = number(env, "DATABASE_POOL_SIZE", 10, 1..=500)?;
+        let pool_size = usize::from(number(env, "DATABASE_POOL_SIZE", 10, 2..=500)?);
+        let most = pool_size / CONNECTIONS_PER_WORKER_MIN;
+        let workers = usize::from(number(env, "WORKERS", 0, 1..=250)?);
+        if workers > most {
+            return Err(ConfigError::from(format!(
+                "WORKERS is {workers}; with DATABASE_POOL_SIZE at {pool_size}, two connections a \
+                 worker, it takes at most {most}"
+            )));
+        }
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             url: Secret::new(url),
             ca: env.get("DATABASE_CA").map(PathBuf::from),
-            pool_size: usize::from(pool_size),
+            pool_size,
+            workers: if workers == 0 { cores.min(most) } else { workers },
         })
+    }
+
+    /// How many connections a worker may have.
+    pub fn connections_per_worker(&self) -> usize {
+        (self.pool_size / self.workers.max(1)).max(CONNECTIONS_PER_WORKER_MIN)
     }
 }
 
@@ -289,6 +325,8 @@ pub struct ServerConfig {
     pub host: IpAddr,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
+    /// The port of the metrics, if they are wanted; 0 takes a free one.
+    pub metrics_port: Option<u16>,
     /// What requests in flight have to finish after SIGTERM.
     pub shutdown_timeout: Duration,
     /// Whose word counts on where a request comes from.
@@ -300,7 +338,8 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// From HOST, PORT, SHUTDOWN_TIMEOUT, TRUSTED_PROXIES, CORS_ALLOWED_ORIGINS and CLIENT_DIR.
+    /// From HOST, PORT, METRICS_PORT, SHUTDOWN_TIMEOUT, TRUSTED_PROXIES, CORS_ALLOWED_ORIGINS
+    /// and CLIENT_DIR.
     pub fn from_env(env: &Env, environment: Environment) -> Result<Self, ConfigError> {
         let mut faults = Faults::default();
         let everywhere =
@@ -312,6 +351,10 @@ impl ServerConfig {
             }),
         });
         let port = faults.take(number(env, "PORT", 5000, 0..=65535));
+        let metrics_port = faults.take(match env.get("METRICS_PORT") {
+            None => Ok(None),
+            Some(_) => number(env, "METRICS_PORT", 0, 0..=65535).map(Some),
+        });
         let timeout = faults.take(number(env, "SHUTDOWN_TIMEOUT", 25, 1..=3600));
         let trusted_proxies = faults.take(match env.get("TRUSTED_PROXIES") {
             None => Ok(TrustedProxies::default()),
@@ -332,14 +375,21 @@ impl ServerConfig {
                     .to_owned(),
             );
         }
-        let (Some(host), Some(port), Some(timeout), Some(trusted_proxies), Some(origins)) =
-            (host, port, timeout, trusted_proxies, origins.into_iter().collect())
+        let (
+            Some(host),
+            Some(port),
+            Some(metrics_port),
+            Some(timeout),
+            Some(trusted_proxies),
+            Some(origins),
+        ) = (host, port, metrics_port, timeout, trusted_proxies, origins.into_iter().collect())
         else {
             return Err(faults.into());
         };
         faults.finish(Self {
             host,
             port,
+            metrics_port,
             shutdown_timeout: Duration::from_secs(u64::from(timeout)),
             trusted_proxies,
             cors_allowed_origins: origins,
@@ -604,6 +654,21 @@ mod tests {
         assert_eq!(account.interval(), Duration::from_secs(12));
         for bad in ["5", "0/60", "5/0", "many/60", "5/-1"] {
             assert!(fault([URL, ("THROTTLE_ACCOUNT", bad)]).contains("TRIES/SECONDS"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_worker_has_its_connections() {
+        let database = |size, workers| {
+            let env = [URL, ("DATABASE_POOL_SIZE", size), ("WORKERS", workers)];
+            Config::from_env(&Env::from(env)).map(|config| config.database)
+        };
+        let shared = database("10", "4").unwrap();
+        assert_eq!((shared.workers, shared.connections_per_worker()), (4, 2));
+        assert_eq!(database("2", "").unwrap().workers, 1, "however many cores there are");
+        assert!(database("7", "4").unwrap_err().to_string().contains("at most 3"));
+        for (size, workers) in [("1", "1"), ("10", "0"), ("10", "many")] {
+            assert!(database(size, workers).is_err(), "{size} {workers}");
         }
     }
 

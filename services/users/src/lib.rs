@@ -2,7 +2,8 @@
 //!
 //! `startup` puts the parts together; `routes` holds one file an operation or a
 //! small group; `db` holds all SQL; `auth` holds what sign-in is made of; `http`
-//! holds what all operations share; `commands` holds the program's subcommands.
+//! holds what all operations share; `metrics` tells how it all is doing; `commands`
+//! holds the program's subcommands.
 
 pub mod auth;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod db;
 mod http;
+mod metrics;
 pub mod openapi;
 mod routes;
 pub mod startup;

@@ -1,6 +1,16 @@
 //! Puts the service together and runs it.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use actix_cors::Cors;
 use actix_web::{
@@ -10,6 +20,7 @@ use actix_web::{
     middleware::{Condition, NormalizePath, TrailingSlash, from_fn},
     web::{self, Data, PayloadConfig},
 };
+use futures_util::future::try_join;
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -19,10 +30,11 @@ use crate::{
         token::Keys,
     },
     config::Config,
-    db::{self, pool},
+    db::{self, Databases, pool},
     http::{error::Error, extract::BODY_MAX, middleware::observe},
+    metrics::{self, Metrics},
     routes,
-    state::State,
+    state::{Shared, State},
 };
 
 /// How long a connection may idle: longer than the 60 s after which an AWS load
@@ -48,6 +60,14 @@ pub enum StartupError {
         /// The operating system's reason.
         error: io::Error,
     },
+    /// The metrics' address cannot be listened on.
+    #[error("cannot listen on {address}: {error}. Set METRICS_PORT to a free port")]
+    ListenForMetrics {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's reason.
+        error: io::Error,
+    },
     /// A part could not be made.
     #[error("cannot start: {0}")]
     Part(Box<dyn std::error::Error + Send + Sync>),
@@ -57,30 +77,39 @@ pub enum StartupError {
 pub struct Application {
     server: Server,
     address: SocketAddr,
+    metrics: Option<(Server, SocketAddr)>,
     sweeper: AbortHandle,
 }
 
 impl Application {
     /// Checks the settings, listens, and begins to serve once [`Self::run`] is awaited.
     pub async fn build(config: Config) -> Result<Self, StartupError> {
-        let pool = pool::build(&config.database)?;
+        let databases = Databases::new(&config.database)?;
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let hasher = Hasher::start(threads, password::QUEUE)
             .map_err(|error| StartupError::Part(error.into()))?;
         let previous = config.token.previous_key.as_ref().map(|key| key.expose().as_bytes());
-        let state = Data::new(State {
-            pool,
+        let wanted = config.server.metrics_port;
+        let metrics = wanted.map(|_| Data::new(Metrics::new(databases.clone(), hasher.clone())));
+        let shared = Arc::new(Shared {
             keys: Keys::new(config.token.key.expose().as_bytes(), previous),
             hasher,
             addresses: AddressThrottle::new(config.throttle),
+            metrics: metrics.clone(),
             config,
         });
 
-        let address = SocketAddr::new(state.config.server.host, state.config.server.port);
+        let metrics = metrics.zip(wanted).map(|(metrics, port)| {
+            let address = SocketAddr::new(shared.config.server.host, port);
+            let listen = |error| StartupError::ListenForMetrics { address, error };
+            serve_metrics(metrics, address).map_err(listen)
+        });
+        let metrics = metrics.transpose()?;
+        let address = SocketAddr::new(shared.config.server.host, shared.config.server.port);
         let listen = |error| StartupError::Listen { address, error };
-        let (server, address) = serve(Data::clone(&state), address).map_err(listen)?;
-        let sweeper = tokio::spawn(sweep(Arc::clone(&state))).abort_handle();
-        Ok(Self { server, address, sweeper })
+        let (server, address) = serve(Arc::clone(&shared), databases, address).map_err(listen)?;
+        let sweeper = tokio::spawn(sweep(shared)).abort_handle();
+        Ok(Self { server, address, metrics, sweeper })
     }
 
     /// The port that it listens on.
@@ -93,6 +122,11 @@ impl Application {
         self.address
     }
 
+    /// The address of the metrics, if they are wanted.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
     /// Stops it, from anywhere.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
@@ -100,22 +134,40 @@ impl Application {
 
     /// Serves until it is stopped.
     pub async fn run(self) -> io::Result<()> {
+        let metrics = self.metrics.map(|(server, _)| {
+            let handle = server.handle();
+            tokio::spawn(server);
+            handle
+        });
         let result = self.server.await;
         self.sweeper.abort();
+        // To the last moment: how a task ends is worth knowing too.
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
         result
     }
 }
 
-fn serve(state: Data<State>, address: SocketAddr) -> io::Result<(Server, SocketAddr)> {
-    let shutdown_timeout = state.config.server.shutdown_timeout.as_secs();
+fn serve(
+    shared: Arc<Shared>,
+    databases: Databases,
+    address: SocketAddr,
+) -> io::Result<(Server, SocketAddr)> {
+    let workers = databases.count();
+    let shutdown_timeout = shared.config.server.shutdown_timeout.as_secs();
+    let next = Arc::new(AtomicUsize::new(0));
+    // Called once by each worker, in its own thread.
     let server = HttpServer::new(move || {
-        let origins = &state.config.server.cors_allowed_origins;
+        let database = databases.of_worker(next.fetch_add(1, Ordering::Relaxed));
+        let state = State { shared: Arc::clone(&shared), database };
+        let origins = &shared.config.server.cors_allowed_origins;
         App::new()
-            .app_data(Data::clone(&state))
+            .app_data(Data::new(state))
             .app_data(PayloadConfig::new(BODY_MAX))
             .configure(routes::configure)
             .configure(|services| {
-                if let Some(dir) = &state.config.server.client_dir {
+                if let Some(dir) = &shared.config.server.client_dir {
                     routes::client::configure(services, dir);
                 }
             })
@@ -124,9 +176,21 @@ fn serve(state: Data<State>, address: SocketAddr) -> io::Result<(Server, SocketA
             .wrap(Condition::new(!origins.is_empty(), cors(origins)))
             .wrap(from_fn(observe))
     })
+    .workers(workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     .shutdown_timeout(shutdown_timeout)
+    .disable_signals()
+    .bind(address)?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), address))
+}
+
+fn serve_metrics(metrics: Data<Metrics>, address: SocketAddr) -> io::Result<(Server, SocketAddr)> {
+    let server = HttpServer::new(move || {
+        App::new().app_data(Data::clone(&metrics)).configure(metrics::configure)
+    })
+    .workers(1)
     .disable_signals()
     .bind(address)?;
     let address = server.addrs().first().copied().unwrap_or(address);
@@ -156,22 +220,22 @@ fn cors(origins: &[String]) -> Cors {
 }
 
 /// Clears what expired, now and then. Every task of the service does; that is harmless.
-async fn sweep(state: Arc<State>) {
+async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
-        if let Ok(conn) = state.pool.get().await {
-            let now = state.now();
-            let swept = futures_util::future::try_join(
-                db::sessions::sweep(&conn, now),
-                db::throttle::sweep(&conn, now),
-            );
-            match swept.await {
-                Ok((sessions, keys)) => tracing::debug!(sessions, keys, "cleared what expired"),
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not clear what expired");
-                }
+        match clear_expired(&shared).await {
+            Ok((sessions, keys)) => tracing::debug!(sessions, keys, "cleared what expired"),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not clear what expired");
             }
         }
     }
+}
+
+/// Over a connection of its own, for a moment: those of the workers are the requests'.
+async fn clear_expired(shared: &Shared) -> db::Result<(usize, usize)> {
+    let conn = pool::connect(&shared.config.database, None).await?;
+    let now = shared.config.clock.now();
+    try_join(db::sessions::sweep(&conn, now), db::throttle::sweep(&conn, now)).await
 }

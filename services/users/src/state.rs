@@ -1,7 +1,10 @@
 //! What handlers share.
 
-use actix_web::HttpRequest;
+use std::{ops::Deref, sync::Arc};
+
+use actix_web::{HttpRequest, web::Data};
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
 
 use crate::{
     auth::{
@@ -11,20 +14,38 @@ use crate::{
     },
     config::Config,
     db::{
-        self,
-        pool::{Connection, Pool},
+        self, Database,
+        pool::Connection,
         throttle::{Key, Verdict},
     },
     http::{error::Error, middleware::client_of},
+    metrics::Metrics,
 };
 
-/// What handlers share; one for all workers.
+/// What a worker's handlers share.
 pub(crate) struct State {
+    /// What all workers share.
+    pub(crate) shared: Arc<Shared>,
+    /// The worker's own connections.
+    pub(crate) database: Arc<Database>,
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) pool: Pool,
     pub(crate) keys: Keys,
     pub(crate) hasher: Hasher,
     pub(crate) addresses: AddressThrottle,
+    /// None where nobody reads them.
+    pub(crate) metrics: Option<Data<Metrics>>,
+}
+
+impl Deref for State {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl State {
@@ -33,15 +54,29 @@ impl State {
         self.config.clock.now()
     }
 
-    /// A connection to the database.
+    /// Has `work` read from the database, perhaps twice; see [`Database::read`].
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl AsyncFn(&AsyncPgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.database.read(work).await
+    }
+
+    /// A connection to write with.
     pub(crate) async fn connection(&self) -> Result<Connection, Error> {
-        self.pool.get().await.map_err(|error| db::Error::from(error).into())
+        Ok(self.database.connection().await?)
     }
 
     /// Counts a try of this request's client address.
     pub(crate) fn throttle_address(&self, kind: Kind, request: &HttpRequest) -> Result<(), Error> {
         let client = client_of(request);
-        self.addresses.attempt(kind, &client, self.now()).map_err(Error::too_many_requests)
+        self.addresses.attempt(kind, &client, self.now()).map_err(|retry_after| {
+            self.throttled(match kind {
+                Kind::Credentials => "address",
+                Kind::Register => "register",
+            });
+            Error::too_many_requests(retry_after)
+        })
     }
 
     /// Counts a try at an account.
@@ -52,9 +87,16 @@ impl State {
         match db::throttle::attempt(conn, key, self.config.throttle.account, self.now()).await? {
             Verdict::Allowed => Ok(()),
             Verdict::Refused { retry_after } => {
+                self.throttled("account");
                 tracing::warn!(event = "throttled", retry_after, "too many tries at an account");
                 Err(Error::too_many_requests(retry_after))
             }
+        }
+    }
+
+    fn throttled(&self, kind: &'static str) {
+        if let Some(metrics) = &self.metrics {
+            metrics.throttled(kind);
         }
     }
 }

@@ -26,6 +26,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -103,6 +104,25 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 #[derive(Clone, Debug)]
 pub struct Hasher {
     queue: SyncSender<Job>,
+    counts: Arc<Counts>,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Passwords in the queue.
+    pub waiting: usize,
+    /// Passwords that are being hashed.
+    pub running: usize,
+    /// Passwords that were refused, ever, because the queue was full.
+    pub shed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    waiting: AtomicUsize,
+    running: AtomicUsize,
+    shed: AtomicU64,
 }
 
 impl Hasher {
@@ -141,6 +161,16 @@ impl Hasher {
         self.run(move |memory| memory.verify(&password, phc.as_deref())).await?
     }
 
+    /// How much there is to do at this moment.
+    pub fn load(&self) -> Load {
+        let Counts { waiting, running, shed } = &*self.counts;
+        Load {
+            waiting: waiting.load(Ordering::Relaxed),
+            running: running.load(Ordering::Relaxed),
+            shed: shed.load(Ordering::Relaxed),
+        }
+    }
+
     /// Has `work` done by the next free thread. If nobody waits for it any more when its turn
     /// comes, it is skipped.
     async fn run<T: Send + 'static>(
@@ -155,9 +185,17 @@ impl Hasher {
                 let _ = answer.send(span.in_scope(|| work(memory)));
             }
         });
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => HashError::Overloaded,
-            TrySendError::Disconnected(_) => HashError::Failed,
+        // Before it is sent: a thread may have it the next moment.
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(job).map_err(|error| {
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    self.counts.shed.fetch_add(1, Ordering::Relaxed);
+                    HashError::Overloaded
+                }
+                TrySendError::Disconnected(_) => HashError::Failed,
+            }
         })?;
         result.await.map_err(|_| HashError::Failed)
     }
@@ -166,27 +204,32 @@ impl Hasher {
 fn spawn(threads: NonZeroUsize, queue: usize) -> io::Result<(Hasher, Vec<JoinHandle<()>>)> {
     let (sender, receiver) = sync_channel(queue);
     let receiver = Arc::new(Mutex::new(receiver));
+    let counts = Arc::new(Counts::default());
     let threads = (0..threads.get())
         .map(|number| {
             let receiver = Arc::clone(&receiver);
+            let counts = Arc::clone(&counts);
             thread::Builder::new()
                 .name(format!("hasher-{number}"))
-                .spawn(move || work_through(&receiver))
+                .spawn(move || work_through(&receiver, &counts))
         })
         .collect::<io::Result<_>>()?;
-    Ok((Hasher { queue: sender }, threads))
+    Ok((Hasher { queue: sender, counts }, threads))
 }
 
 /// A thread's life: job after job, until nobody can send one any more.
-fn work_through(queue: &Mutex<Receiver<Job>>) {
+fn work_through(queue: &Mutex<Receiver<Job>>, counts: &Counts) {
     let mut memory = Memory::new();
     loop {
         // The lock is held while waiting, not while working.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        counts.running.fetch_add(1, Ordering::Relaxed);
+        counts.waiting.fetch_sub(1, Ordering::Relaxed);
         // A panic costs its caller the answer, not the service a thread: the hook has logged it,
         // and the next hash overwrites the memory whatever state it is in.
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+        counts.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) fn run() -> Result<(), CommandError> {
         let address = application.address();
         tokio::spawn(signals.stop(application.handle()));
         tracing::info!(%address, version = crate::VERSION, "listening on http://{address}");
+        if let Some(address) = application.metrics_address() {
+            tracing::info!(%address, "metrics on http://{address}/metrics");
+        }
         // Not before listening: a database that is away must not keep the service from starting.
         tokio::spawn(check_database(database));
         application.run().await?;

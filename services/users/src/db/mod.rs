@@ -6,15 +6,18 @@
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+mod database;
+mod link;
 mod migrations;
-
 pub mod pool;
+pub mod reader;
 mod schema;
 pub mod sessions;
 pub mod throttle;
 mod tls;
 pub mod users;
 
+pub use database::{Database, Databases, Usage};
 pub use migrations::{MIGRATIONS, MigrateError, drop_schema, migrate, pending};
 
 /// Why the database did not do what was asked.

@@ -36,14 +36,17 @@ use deadpool::{
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncPgConnection, pooled_connection::PoolableConnection};
 use tokio_postgres::{
-    Config, NoTls, Socket,
+    Client, Config, NoTls, Socket,
     config::{Host, SslMode},
     error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
 };
 
 pub use super::tls::TlsError;
-use super::tls::{Tls, take_mode};
+use super::{
+    link::{Driver, Link},
+    tls::{Tls, take_mode},
+};
 use crate::config::DatabaseConfig;
 
 /// How long a request waits for a connection while all are in use.
@@ -149,15 +152,15 @@ pub enum ConnectError {
     },
 }
 
-/// A pool of up to `pool_size` connections, each made when it is first needed: a server that is
-/// away does not keep the service from starting.
+/// A pool of up to `size` connections, each made when it is first needed: a server that is away
+/// does not keep the service from starting.
 ///
 /// # Errors
 /// When the URL or `DATABASE_CA` is wrong, which no waiting would mend.
-pub fn build(config: &DatabaseConfig) -> Result<Pool, ConnectError> {
+pub fn build(config: &DatabaseConfig, size: usize) -> Result<Pool, ConnectError> {
     let connector = Connector::new(config, STATEMENT_LIMIT)?;
     Pool::builder(Manager { connector })
-        .max_size(config.pool_size)
+        .max_size(size)
         // The limit for a new connection is the connector's own. A connection that comes back is
         // only looked at, which takes no time.
         .timeouts(Timeouts { wait: Some(WAIT_LIMIT), create: None, recycle: None })
@@ -175,7 +178,8 @@ pub async fn connect(
     config: &DatabaseConfig,
     statement_limit: Option<Duration>,
 ) -> Result<AsyncPgConnection, ConnectError> {
-    Connector::new(config, statement_limit.unwrap_or(STATEMENT_LIMIT))?.connect().await
+    let connector = Connector::new(config, statement_limit.unwrap_or(STATEMENT_LIMIT))?;
+    connector.connect().await.map(Link::into_connection)
 }
 
 /// Which database the settings mean, for a person to recognise it by.
@@ -206,19 +210,15 @@ pub struct Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = AsyncPgConnection;
+    type Type = Link;
     type Error = ConnectError;
 
-    async fn create(&self) -> Result<AsyncPgConnection, ConnectError> {
+    async fn create(&self) -> Result<Link, ConnectError> {
         self.connector.connect().await
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut AsyncPgConnection,
-        _: &Metrics,
-    ) -> RecycleResult<ConnectError> {
-        if connection.is_broken() {
+    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<ConnectError> {
+        if link.has_ended() || link.is_broken() {
             return Err(RecycleError::message("closed, or left within a transaction"));
         }
         Ok(())
@@ -227,14 +227,17 @@ impl managed::Manager for Manager {
 
 /// Where and how to connect.
 #[derive(Debug)]
-struct Connector {
+pub(super) struct Connector {
     /// Its `Debug` leaves the password out.
     config: Config,
     tls: Tls,
 }
 
 impl Connector {
-    fn new(settings: &DatabaseConfig, statement_limit: Duration) -> Result<Self, ConnectError> {
+    pub(super) fn new(
+        settings: &DatabaseConfig,
+        statement_limit: Duration,
+    ) -> Result<Self, ConnectError> {
         let (url, mode) = take_mode(settings.url.expose())?;
         let tls = Tls::new(mode, settings.ca.as_deref())?;
         // What the parser says may repeat a part of the URL, and with it of the password.
@@ -270,12 +273,15 @@ impl Connector {
         Ok(Self { config, tls })
     }
 
-    async fn connect(&self) -> Result<AsyncPgConnection, ConnectError> {
+    pub(super) async fn connect(&self) -> Result<Link, ConnectError> {
         let connecting = async {
-            match &self.tls {
-                Tls::Off => self.connect_by(NoTls).await,
-                Tls::Verified(tls) => self.connect_by(tls.clone()).await,
-            }
+            let (client, driver) = match &self.tls {
+                Tls::Off => self.connect_by(NoTls).await?,
+                Tls::Verified(tls) => self.connect_by(tls.clone()).await?,
+            };
+            let connection = AsyncPgConnection::try_from(client).await;
+            let connection = connection.map_err(|error| self.unreachable(error.to_string()))?;
+            Ok(Link::new(connection, driver))
         };
         tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
             let seconds = CONNECT_LIMIT.as_secs();
@@ -283,7 +289,7 @@ impl Connector {
         })
     }
 
-    async fn connect_by<T>(&self, tls: T) -> Result<AsyncPgConnection, ConnectError>
+    async fn connect_by<T>(&self, tls: T) -> Result<(Client, Driver), ConnectError>
     where
         T: MakeTlsConnect<Socket> + Send,
         T::Stream: Unpin + Send + 'static,
@@ -292,10 +298,7 @@ impl Connector {
     {
         let (client, connection) =
             self.config.connect(tls).await.map_err(|error| self.explain(&error))?;
-        // diesel-async reads from the socket in a task of its own, from now on.
-        AsyncPgConnection::try_from_client_and_connection(client, connection)
-            .await
-            .map_err(|error| self.unreachable(error.to_string()))
+        Ok((client, Driver::start(connection)))
     }
 
     fn explain(&self, error: &tokio_postgres::Error) -> ConnectError {
@@ -358,14 +361,20 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
+impl From<ConnectError> for super::Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoDatabase { .. } => Self::SchemaMissing(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
 impl From<CheckoutError> for super::Error {
     fn from(error: CheckoutError) -> Self {
         match error {
             // Without deadpool's own wrapping, which would say the same twice.
-            CheckoutError::Backend(error @ ConnectError::NoDatabase { .. }) => {
-                Self::SchemaMissing(error.into())
-            }
-            CheckoutError::Backend(error) => Self::Unavailable(error.into()),
+            CheckoutError::Backend(error) => error.into(),
             CheckoutError::Timeout(_) | CheckoutError::Closed => Self::Unavailable(error.into()),
             CheckoutError::NoRuntimeSpecified | CheckoutError::PostCreateHook(_) => {
                 Self::Other(error.into())
@@ -425,7 +434,12 @@ mod tests {
     const URL: &str = "postgres://me:hunter2@db.example.com/users";
 
     fn settings(url: &str, ca: Option<&str>) -> DatabaseConfig {
-        DatabaseConfig { url: Secret::new(url), ca: ca.map(PathBuf::from), pool_size: 3 }
+        DatabaseConfig {
+            url: Secret::new(url),
+            ca: ca.map(PathBuf::from),
+            pool_size: 3,
+            workers: 1,
+        }
     }
 
     fn connector(url: &str) -> Result<Connector, ConnectError> {
@@ -503,9 +517,9 @@ mod tests {
     #[test]
     fn tls_without_a_ca_is_refused_before_anything_is_sent() {
         let error =
-            build(&settings(&format!("{URL}?sslmode=verify-full"), None)).map(drop).unwrap_err();
+            build(&settings(&format!("{URL}?sslmode=verify-full"), None), 1).map(drop).unwrap_err();
         assert!(error.to_string().contains("set DATABASE_CA"), "{error}");
-        let error = build(&settings(URL, Some("missing/ca.pem"))).map(drop).unwrap_err();
+        let error = build(&settings(URL, Some("missing/ca.pem")), 1).map(drop).unwrap_err();
         assert!(error.to_string().starts_with("DATABASE_CA: missing/ca.pem"), "{error}");
     }
 
@@ -515,7 +529,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let pool = build(&settings(&format!("postgres://me:hunter2@127.0.0.1:{port}/d"), None));
+        let pool = build(&settings(&format!("postgres://me:hunter2@127.0.0.1:{port}/d"), None), 1);
         let error = pool.unwrap().get().await.map(drop).unwrap_err();
         let text = chain(&error);
         assert!(text.contains(&format!("127.0.0.1:{port} cannot be reached")), "{text}");

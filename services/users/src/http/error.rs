@@ -226,6 +226,12 @@ impl ResponseError for Error {
     }
 }
 
+impl db::reader::Failure for Error {
+    fn is_unavailable(&self) -> bool {
+        self.code == ErrorCode::DatabaseUnavailable
+    }
+}
+
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
         match error {

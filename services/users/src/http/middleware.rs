@@ -9,13 +9,14 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode,
+        StatusCode, Uri,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
     web::Data,
 };
-use tracing::Instrument;
+use contract::paths;
+use tracing::{Instrument, Level, Span};
 use uuid::Uuid;
 
 use crate::{
@@ -51,9 +52,13 @@ pub(crate) async fn observe(
     let id = request_id(request.headers());
     request.extensions_mut().insert(client);
 
-    let span = tracing::info_span!("request", request_id = %id);
     let method = request.method().clone();
     let path = request.path().to_owned();
+    // Load balancers and container runtimes ask every few seconds; of that a log need not tell.
+    let is_noise = path == paths::PING && !tracing::enabled!(Level::DEBUG);
+    let span =
+        if is_noise { Span::none() } else { tracing::info_span!("request", request_id = %id) };
+    let metrics = request.app_data::<Data<State>>().and_then(|state| state.metrics.clone());
     let unread = Unread::of(&mut request);
     let hold = |answer: BoxBody| match unread {
         Some(unread) => unread.until_sent(answer),
@@ -62,32 +67,42 @@ pub(crate) async fn observe(
     let answer = next.call(request).instrument(span.clone());
     let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
     let answer = answer.unwrap_or_else(|_| Err(Error::timed_out(REQUEST_LIMIT).into()));
-    let log = |status: StatusCode| {
+    let note = |pattern: Option<String>, status: StatusCode| {
+        let took = started.elapsed();
+        if let Some(metrics) = &metrics {
+            metrics.request(&method, pattern, status, took);
+        }
+        if is_noise && status.is_success() {
+            return;
+        }
+        // Outside of the span, whose fields would be written once more.
         tracing::info!(
+            request_id = %id,
             method = %method,
             path = %path,
             status = status.as_u16(),
-            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+            duration_ms = took.as_secs_f64() * 1000.0,
             client = %client.address,
             "request"
         );
     };
-    span.in_scope(|| match answer {
+    match answer {
         Ok(response) => {
-            let mut response = with_problem(response.map_into_boxed_body(), &id);
-            log(response.status());
+            let response = response.map_into_boxed_body();
+            let mut response = span.in_scope(|| with_problem(response, &id));
+            note(response.request().match_pattern(), response.status());
             add_headers(response.headers_mut(), &id, client.https);
             Ok(response.map_body(|_, body| hold(body)))
         }
         // No handler's: those come as responses.
         Err(error) => {
-            let mut response = problem_of(&error, &id);
-            log(response.status());
+            let mut response = span.in_scope(|| problem_of(&error, &id));
+            note(None, response.status());
             add_headers(response.headers_mut(), &id, client.https);
             let response = response.map_body(|_, body| hold(body));
             Err(InternalError::from_response(error, response).into())
         }
-    })
+    }
 }
 
 /// The response to an error that came without one.
@@ -99,6 +114,42 @@ fn problem_of(error: &ActixError, id: &str) -> HttpResponse {
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     response.set_body(body).map_into_boxed_body()
+}
+
+/// Has a path with a trailing slash, or with slashes one after the other, answer like the one
+/// without. The framework's own takes a regular expression to each path for that.
+pub(crate) async fn normalize_path(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
+    if let Some(uri) = normalized(request.uri()) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+    next.call(request).await
+}
+
+/// The address with its path normalised; `None` where it is already.
+fn normalized(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if !(path.len() > 1 && path.ends_with('/') || path.contains("//")) {
+        return None;
+    }
+    let mut normal = String::with_capacity(path.len());
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        normal.push('/');
+        normal.push_str(part);
+    }
+    if normal.is_empty() {
+        normal.push('/');
+    }
+    if let Some(query) = uri.query() {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(normal.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// Who sent this request, as far as trusted proxies tell.
@@ -190,5 +241,28 @@ fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_too_many() {
+        for (path, normal) in [
+            ("/users/", "/users"),
+            ("/users/?limit=2", "/users?limit=2"),
+            ("//users//7/", "/users/7"),
+            ("/users//", "/users"),
+            ("//", "/"),
+            ("/users/?q=//", "/users?q=//"),
+        ] {
+            let uri = normalized(&path.parse().unwrap());
+            assert_eq!(uri.unwrap().to_string(), normal, "{path}");
+        }
+        for path in ["/", "/users", "/users?limit=2", "/users/7", "/users?q=a//b/", "*"] {
+            assert_eq!(normalized(&path.parse().unwrap()), None, "{path}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
 use contract::{ErrorCode, Login, Tokens};
+use futures_util::future::try_join;
 
 use crate::{
     auth::{password::Verdict, refresh_token::RefreshToken, throttle::Kind},
@@ -45,8 +46,9 @@ pub(crate) async fn login(
 
     let credentials = {
         let conn = state.connection().await?;
-        state.throttle_account(&conn, &account).await?;
-        db::users::credentials(&conn, &input.email).await?
+        let counted = state.throttle_account(&conn, &account);
+        let credentials = async { Ok(db::users::credentials(&conn, &input.email).await?) };
+        try_join(counted, credentials).await?.1
     };
 
     // No connection is held while the hash is computed, and it is computed for everybody.

@@ -39,11 +39,11 @@ pub(crate) async fn logout(
     query: Query,
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     let all = query.flag("all").map_err(|violation| Error::field("all", violation))?;
 
     let user = caller.user.id;
+    let conn = state.connection().await?;
     if all {
         let ended = db::sessions::end_all(&conn, user, None).await?;
         tracing::info!(event = "logout_all", user, ended);

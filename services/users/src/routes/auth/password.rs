@@ -40,8 +40,7 @@ pub(crate) async fn change(
     body: Body,
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     let input: ChangePassword = body.parse()?;
     input
         .new_password
@@ -49,6 +48,7 @@ pub(crate) async fn change(
         .map_err(|violation| Error::field("new_password", violation))?;
     state.throttle_address(Kind::Credentials, &request)?;
     let account = Key::account(&caller.user.email);
+    let conn = state.connection().await?;
     state.throttle_account(&conn, &account).await?;
     let current = db::users::password_hash(&conn, caller.user.id).await?;
     // No connection is held while hashes are computed.

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web::Data};
 use contract::{ErrorCode, Session};
+use futures_util::future::try_join;
 
 use crate::{
     db,
@@ -30,10 +31,13 @@ use crate::{
 )]
 pub(crate) async fn list(state: Data<State>, bearer: Bearer) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
-
-    let sessions = db::sessions::list(&conn, caller.user.id, state.now()).await?;
+    let (caller, sessions) = state
+        .read(async |conn| {
+            let caller = Caller::of(&claims, &state, conn);
+            let sessions = async { Ok(db::sessions::list(conn, claims.user, state.now()).await?) };
+            try_join(caller, sessions).await
+        })
+        .await?;
 
     let sessions: Vec<Session> = sessions
         .into_iter()
@@ -66,11 +70,10 @@ pub(crate) async fn list(state: Data<State>, bearer: Bearer) -> Result<HttpRespo
 )]
 pub(crate) async fn end(state: Data<State>, bearer: Bearer, id: Id) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
 
     let ended = match id.number() {
-        Some(id) => db::sessions::end(&conn, caller.user.id, id).await?,
+        Some(id) => db::sessions::end(&*state.connection().await?, caller.user.id, id).await?,
         None => false,
     };
 

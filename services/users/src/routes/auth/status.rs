@@ -24,6 +24,6 @@ use crate::{
 )]
 pub(crate) async fn status(state: Data<State>, bearer: Bearer) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let caller = Caller::of(&claims, &state, &*state.connection().await?).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     Ok(HttpResponse::Ok().json(show(&caller.user, Some(&caller))))
 }

@@ -43,7 +43,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let caller = Caller::of(&claims, &state, &*state.connection().await?).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     caller.must_be_admin()?;
     let input: NewUser = body.parse()?;
 

@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::{
     FieldCode, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, User, Username, form::Violation, paths,
 };
+use diesel_async::AsyncPgConnection;
 use futures_util::future::try_join;
 
 use crate::{
@@ -51,6 +52,17 @@ impl Page {
             (Ok(limit), Ok(listing)) if errors.is_empty() => Ok(Self { listing, limit }),
             _ => Err(Error::validation(errors)),
         }
+    }
+
+    /// Its users, and one more than is shown, which tells whether there is a next page.
+    async fn users(&self, conn: &AsyncPgConnection) -> Result<Vec<db::users::User>, Error> {
+        let limit = i64::from(self.limit) + 1;
+        Ok(match &self.listing {
+            Listing::All { after } => db::users::page(conn, *after, limit).await?,
+            Listing::Named { prefix, after } => {
+                db::users::page_by_name(conn, prefix, after, limit).await?
+            }
+        })
     }
 }
 
@@ -160,26 +172,17 @@ pub(crate) async fn list(
         return Err(error);
     }
 
-    let conn = state.connection().await?;
-    let caller = Caller::of_optional(claims.as_ref(), &state, &conn);
+    let caller =
+        async |conn: &AsyncPgConnection| Caller::of_optional(claims.as_ref(), &state, conn).await;
     let page = match page {
         Ok(page) => page,
         Err(error) => {
-            caller.await?;
+            state.read(caller).await?;
             return Err(error);
         }
     };
-    let users = async {
-        // One more than is shown tells whether there is a next page.
-        let limit = i64::from(page.limit) + 1;
-        Ok(match &page.listing {
-            Listing::All { after } => db::users::page(&conn, *after, limit).await?,
-            Listing::Named { prefix, after } => {
-                db::users::page_by_name(&conn, prefix, after, limit).await?
-            }
-        })
-    };
-    let (caller, mut users) = try_join(caller, users).await?;
+    let (caller, mut users) =
+        state.read(async |conn| try_join(caller(conn), page.users(conn)).await).await?;
 
     let more = users.len() > usize::from(page.limit);
     users.truncate(usize::from(page.limit));

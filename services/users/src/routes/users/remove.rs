@@ -38,12 +38,11 @@ pub(crate) async fn remove(
     id: Id,
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let mut conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     caller.must_be(id.number())?;
 
     let removal = match id.number() {
-        Some(id) => db::users::delete(&mut conn, id).await?,
+        Some(id) => db::users::delete(&mut *state.connection().await?, id).await?,
         None => Removal::NotFound,
     };
 

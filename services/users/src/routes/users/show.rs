@@ -42,15 +42,18 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.optional()?;
 
-    let conn = state.connection().await?;
-    let user = async {
-        match id.number() {
-            Some(id) => Ok(db::users::find(&conn, id).await?),
-            None => Ok(None),
-        }
-    };
-    let caller = Caller::of_optional(claims.as_ref(), &state, &conn);
-    let (caller, user) = try_join(caller, user).await?;
+    let (caller, user) = state
+        .read(async |conn| {
+            let caller = Caller::of_optional(claims.as_ref(), &state, conn);
+            let user = async {
+                match id.number() {
+                    Some(id) => Ok(db::users::find(conn, id).await?),
+                    None => Ok(None),
+                }
+            };
+            try_join(caller, user).await
+        })
+        .await?;
 
     let user = user.ok_or_else(|| Error::user_not_found(id.as_str()))?;
     Ok(HttpResponse::Ok().json(caller::show(&user, caller.as_ref())))

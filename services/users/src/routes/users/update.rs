@@ -43,13 +43,15 @@ pub(crate) async fn update(
     body: Body,
 ) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
-    let conn = state.connection().await?;
-    let caller = Caller::of(&claims, &state, &conn).await?;
+    let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
     caller.must_be(id.number())?;
     let input: UpdateUser = body.parse()?;
 
     let user = match id.number() {
-        Some(id) => db::users::update(&conn, id, &input.username, &input.email).await?,
+        Some(id) => {
+            db::users::update(&*state.connection().await?, id, &input.username, &input.email)
+                .await?
+        }
         None => None,
     };
 
