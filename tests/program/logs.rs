@@ -88,6 +88,24 @@ async fn a_fault_is_logged_once_with_the_id_of_its_request() {
     assert!(errors[0].contains(&id), "{}", errors[0]);
 }
 
+#[tokio::test]
+async fn a_health_check_is_no_news() {
+    let database = Database::migrated().await;
+    let logged = async |filter: &str| {
+        let url = database.url();
+        let serving = Serving::start(&[("DATABASE_URL", &url), ("RUST_LOG", filter)]);
+        serving.client().get("/ping").await.ok(200);
+        serving.client().get("/users").await.ok(200);
+        serving.client().post("/ping").await.problem(405, "method_not_allowed");
+        serving.terminate();
+        let lines = serving.finish().1;
+        let requests = lines.iter().filter(|line| line.contains("duration_ms"));
+        requests.filter(|line| line.contains("/ping")).count()
+    };
+    assert_eq!(logged("info").await, 1, "the one that failed");
+    assert_eq!(logged("debug").await, 2);
+}
+
 /// What an administrator does.
 async fn manage_users(serving: &Serving, database: &Database) {
     database.execute("UPDATE users SET is_admin = true").await;

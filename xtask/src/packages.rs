@@ -44,6 +44,17 @@ pub(crate) fn haproxy() -> Option<PathBuf> {
     process::which("haproxy").or_else(elsewhere)
 }
 
+/// What makes load on the API.
+pub(crate) const WRK: Package = Package { apt: &["wrk"], dnf: "wrk", pacman: "wrk", brew: "wrk" };
+
+/// What makes load on PostgreSQL.
+pub(crate) const PGBENCH: Package = Package {
+    apt: &["postgresql"],
+    dnf: "postgresql-contrib",
+    pacman: "postgresql",
+    brew: "postgresql@17",
+};
+
 /// How far `setup` may go to become root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consent {

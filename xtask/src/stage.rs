@@ -26,6 +26,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) server: Server,
     /// The program `users`.
     users: PathBuf,
+    /// What its benchmarks are held against.
+    baseline: PathBuf,
     /// The built client.
     site: PathBuf,
     browser: Option<Browser>,
@@ -44,6 +46,7 @@ impl<'a> Stage<'a> {
             layout,
             server: postgres::start_test(layout, claim)?,
             users: layout.program("users"),
+            baseline: layout.release_program("baseline"),
             site: layout.test().join("site"),
             browser: None,
             axe: None,
@@ -105,14 +108,14 @@ impl<'a> Stage<'a> {
     /// Tells a program where to find it all.
     pub(crate) fn hand_over(&self, command: &mut Command) {
         command.env("TEST_DATABASE_URL", &self.server.url);
-        command.env("USERS_BIN", &self.users);
+        command.env("USERS_BIN", &self.users).env("BASELINE_BIN", &self.baseline);
         command.env("PIPELINE_BIN", self.layout.program("pipeline"));
         command.env("XTASK_BIN", self.layout.program("xtask"));
+        command.env("CLIENT_DIR", &self.site);
         command.env("USERS_IMAGE", images::USERS).env("CLIENT_IMAGE", images::CLIENT);
         if let Some(browser) = &self.browser {
             command.env("CHROMIUM", &browser.chromium);
             command.env("CHROMEDRIVER", &browser.driver);
-            command.env("CLIENT_DIR", &self.site);
         }
         if let Some(emulator) = &self.emulator {
             command.env("MINISTACK_BIN", emulator);

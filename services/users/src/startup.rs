@@ -17,7 +17,7 @@ use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
     http::{Method, header},
-    middleware::{Condition, NormalizePath, TrailingSlash, from_fn},
+    middleware::{Condition, from_fn},
     web::{self, Data, PayloadConfig},
 };
 use futures_util::future::try_join;
@@ -31,7 +31,11 @@ use crate::{
     },
     config::Config,
     db::{self, Databases, pool},
-    http::{error::Error, extract::BODY_MAX, middleware::observe},
+    http::{
+        error::Error,
+        extract::BODY_MAX,
+        middleware::{normalize_path, observe},
+    },
     metrics::{self, Metrics},
     routes,
     state::{Shared, State},
@@ -172,7 +176,7 @@ fn serve(
                 }
             })
             .default_service(web::to(|| async { Err::<String, _>(Error::not_found()) }))
-            .wrap(NormalizePath::new(TrailingSlash::Trim))
+            .wrap(from_fn(normalize_path))
             .wrap(Condition::new(!origins.is_empty(), cors(origins)))
             .wrap(from_fn(observe))
     })

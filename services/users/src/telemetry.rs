@@ -1,7 +1,8 @@
 //! Log lines: where they go and how they look.
 //!
 //! What is never logged: passwords, tokens, cookies, hashes, keys, query strings
-//! and request bodies. Requests are logged by the HTTP middleware, one line each.
+//! and request bodies. Requests are logged by the HTTP middleware, one line each; a
+//! `/ping` that went well only where debug lines are wanted.
 
 use std::io::{self, IsTerminal};
 

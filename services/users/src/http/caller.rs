@@ -111,12 +111,12 @@ impl Caller {
 }
 
 /// A user as `viewer` may see it.
-pub(crate) fn show(user: &db::users::User, viewer: Option<&Caller>) -> contract::User {
+pub(crate) fn show(user: db::users::User, viewer: Option<&Caller>) -> contract::User {
     let private = viewer.is_some_and(|viewer| viewer.may_see(Some(user.id)));
     contract::User {
         id: user.id,
-        username: user.username.clone(),
-        email: private.then(|| user.email.clone()),
+        username: user.username,
+        email: private.then_some(user.email),
         created_date: timestamp(user.created_date),
         is_admin: private.then_some(user.is_admin),
     }

@@ -25,5 +25,5 @@ use crate::{
 pub(crate) async fn status(state: Data<State>, bearer: Bearer) -> Result<HttpResponse, Error> {
     let claims = bearer.required()?;
     let caller = state.read(async |conn| Caller::of(&claims, &state, conn).await).await?;
-    Ok(HttpResponse::Ok().json(show(&caller.user, Some(&caller))))
+    Ok(HttpResponse::Ok().json(show(caller.user.clone(), Some(&caller))))
 }

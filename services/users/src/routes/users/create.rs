@@ -53,7 +53,7 @@ pub(crate) async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, paths::user(user.id))).json(
         UserMessage {
             message: format!("{} was added!", user.email),
-            user: show(&user, Some(&caller)),
+            user: show(user, Some(&caller)),
         },
     ))
 }

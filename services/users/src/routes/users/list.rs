@@ -193,7 +193,7 @@ pub(crate) async fn list(
         let next = format!("<{path}?{query}limit={limit}&cursor={cursor}>; rel=\"next\"");
         response.insert_header((header::LINK, next));
     }
-    let users: Vec<User> = users.iter().map(|user| show(user, caller.as_ref())).collect();
+    let users: Vec<User> = users.into_iter().map(|user| show(user, caller.as_ref())).collect();
     Ok(response.json(users))
 }
 

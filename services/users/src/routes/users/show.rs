@@ -56,5 +56,5 @@ pub(crate) async fn show(
         .await?;
 
     let user = user.ok_or_else(|| Error::user_not_found(id.as_str()))?;
-    Ok(HttpResponse::Ok().json(caller::show(&user, caller.as_ref())))
+    Ok(HttpResponse::Ok().json(caller::show(user, caller.as_ref())))
 }

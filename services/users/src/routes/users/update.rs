@@ -59,6 +59,6 @@ pub(crate) async fn update(
     tracing::info!(event = "user_updated", user = user.id, by = caller.user.id);
     Ok(HttpResponse::Ok().json(UserMessage {
         message: format!("{} was updated!", user.id),
-        user: show(&user, Some(&caller)),
+        user: show(user, Some(&caller)),
     }))
 }

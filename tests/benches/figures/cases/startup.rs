@@ -1,17 +1,4 @@
 //! From the start of the program to its first answer: how long until a new task serves?
-//!
-//! ```text
-//! cargo build --release --package users
-//! USERS_BIN=target/release/users cargo bench --package tests --bench startup --profile dev
-//! ```
-//!
-//! The program that the image carries is measured by copying it out of a container.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark that cannot run must end"
-)]
 
 use std::{
     io::{Read, Write},
@@ -23,16 +10,23 @@ use std::{
 
 use tests::{guard::free_port, program};
 
-const ROUNDS: usize = 20;
-/// What a start may take.
-const LIMIT: Duration = Duration::from_millis(100);
+use crate::{
+    report::{Goal, Report},
+    rounds::{median, percentile},
+};
 
-fn main() {
-    let mut times: Vec<Duration> = (0..ROUNDS).map(|_| start()).collect();
-    times.sort();
-    let (fastest, median, slowest) = (times[0], times[ROUNDS / 2], times[ROUNDS - 1]);
-    println!("start to the first 200 on /ping, {ROUNDS} times; {}", program::path().display());
-    println!("fastest {fastest:.1?}, median {median:.1?}, slowest {slowest:.1?}; limit {LIMIT:?}");
+const CASE: &str = "startup";
+const ROUNDS: usize = 20;
+
+pub(super) fn measure(report: &mut Report) {
+    let times: Vec<f64> = (0..ROUNDS).map(|_| start().as_secs_f64() * 1e3).collect();
+    report.hold(
+        CASE,
+        "start to the first 200 on /ping, median",
+        (median(times.iter().copied()), "ms"),
+        Goal::AtMost(100.0),
+    );
+    report.tell(CASE, "slowest", percentile(times, 1.0), "ms");
 }
 
 /// Starts the program as production does, and ends it after its first answer.

@@ -1,0 +1,103 @@
+//! The programs that make load: wrk for HTTP, pgbench for SQL.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    process::{Server, cpu},
+    rounds::blocking,
+    service::Service,
+};
+
+/// How many connections the load comes over: those of wrk to the API, and those of pgbench to
+/// PostgreSQL.
+pub(crate) const CONNECTIONS: usize = 32;
+
+/// What came of a load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    /// Requests a second.
+    pub(crate) rate: f64,
+    /// The time that half of them took at most, in ms.
+    pub(crate) p50: f64,
+    /// The time that all but a hundredth took at most, in ms.
+    pub(crate) p99: f64,
+    /// Processor time a request, in µs: of the API.
+    pub(crate) api: f64,
+    /// And of PostgreSQL.
+    pub(crate) postgres: f64,
+}
+
+/// HTTP load on a service.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrk {
+    /// What is sent, as `load.lua` reads it.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) threads: usize,
+    pub(crate) connections: usize,
+    pub(crate) seconds: u64,
+}
+
+impl Wrk {
+    /// Over as many connections as everything else.
+    pub(crate) fn new(seconds: u64, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self { arguments, threads: 2, connections: CONNECTIONS, seconds }
+    }
+
+    /// Sends it. Every answer must be a good one.
+    pub(crate) async fn run(&self, service: &Service, server: Option<Server>) -> Outcome {
+        let mut command = Command::new("wrk");
+        command.args(["--threads", &self.threads.to_string()]);
+        command.args(["--connections", &self.connections.to_string()]);
+        command.args(["--duration", &format!("{}s", self.seconds), "--timeout", "30s"]);
+        command.arg("--script").arg(script()).arg(&service.base).arg("--").args(&self.arguments);
+        let used = || (cpu(service.id()), server.map_or(0.0, Server::cpu));
+        let before = used();
+        let output = blocking(move || run(&mut command)).await;
+        let after = used();
+        let report = output.lines().find_map(|line| line.strip_prefix("REPORT "));
+        let report: Value = serde_json::from_str(report.expect(&output)).unwrap();
+        assert_eq!((&report["failed"], &report["broken"]), (&0.into(), &0.into()), "{output}");
+        let figure = |name: &str| report[name].as_f64().unwrap();
+        let requests = figure("requests");
+        Outcome {
+            rate: requests / figure("seconds"),
+            p50: figure("p50_ms"),
+            p99: figure("p99_ms"),
+            api: (after.0 - before.0) / requests * 1e6,
+            postgres: (after.1 - before.1) / requests * 1e6,
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/figures/load.lua")
+}
+
+/// Statements a second that pgbench gets answered, prepared, over the same number of connections.
+pub(crate) async fn pgbench(url: &str, statement: &str, seconds: u64) -> f64 {
+    let file = tempfile::Builder::new().suffix(".sql").tempfile().unwrap();
+    std::fs::write(file.path(), statement).unwrap();
+    let mut command = Command::new("pgbench");
+    command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
+    command.arg(format!("--client={CONNECTIONS}")).arg(format!("--time={seconds}"));
+    command.arg("--file").arg(file.path()).arg(url);
+    let output = blocking(move || run(&mut command)).await;
+    let rate = output.lines().find_map(|line| line.strip_prefix("tps = "));
+    let rate = rate.and_then(|rest| rest.split_whitespace().next()).expect(&output);
+    rate.parse().unwrap()
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{} is not installed: {error}", command.get_program().to_string_lossy())
+    });
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}

@@ -1,0 +1,67 @@
+//! Figures about what production runs, each beside what it must be held against, measured in the
+//! same run: machines differ, ratios much less.
+//!
+//! ```text
+//! cargo xtask bench [--quick] [CASE…]
+//! ```
+//!
+//! makes ready what they need and hands it over in the environment. What is compared runs in
+//! alternating rounds, and medians are told. The table goes to standard output, the same as JSON
+//! into `BENCH_REPORT`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run must end"
+)]
+
+mod cases;
+mod data;
+mod load;
+mod process;
+mod report;
+mod rounds;
+mod service;
+
+use report::Report;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// How often each side of a comparison runs.
+    pub(crate) rounds: usize,
+    /// How many seconds a round takes on each side.
+    pub(crate) seconds: u64,
+    /// How many users the large table has.
+    pub(crate) many: i64,
+}
+
+const THOROUGH: Effort = Effort { rounds: 5, seconds: 3, many: 1_000_000 };
+const QUICK: Effort = Effort { rounds: 3, seconds: 1, many: 100_000 };
+
+#[tokio::main]
+async fn main() {
+    let mut wanted = Vec::new();
+    let mut effort = THOROUGH;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--quick" => effort = QUICK,
+            // cargo's own.
+            "--bench" => {}
+            case => wanted.push(case.to_owned()),
+        }
+    }
+    let mut report = Report::new(effort);
+    for name in cases::ALL {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            eprintln!("measuring {name}");
+            cases::measure(name, effort, &mut report).await;
+        }
+    }
+    println!("{report}");
+    report.save();
+    std::process::exit(i32::from(report.falls_short()));
+}

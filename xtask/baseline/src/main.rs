@@ -1,0 +1,83 @@
+//! What the service is measured beside: the framework alone, and the hash function alone.
+//!
+//! ```text
+//! baseline serve             # answers /ping as the service does, and does nothing else
+//! baseline hash SECONDS      # prints how many passwords a second all cores hash
+//! ```
+
+use std::{
+    env, io, thread,
+    time::{Duration, Instant},
+};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use serde::Serialize;
+use users::auth::password::{LANES, MEMORY, PASSES};
+
+#[derive(Serialize)]
+struct Pong {
+    message: &'static str,
+    status: &'static str,
+}
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    let mut arguments = env::args().skip(1);
+    let seconds = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    match (arguments.next().as_deref(), seconds(arguments.next())) {
+        (Some("serve"), None) => serve().await,
+        (Some("hash"), Some(seconds)) => {
+            println!("{:.3}", hashes_per_second(Duration::from_secs(seconds))?);
+            Ok(())
+        }
+        _ => Err(io::Error::other("usage: baseline serve | baseline hash SECONDS")),
+    }
+}
+
+async fn serve() -> io::Result<()> {
+    let server = HttpServer::new(|| {
+        App::new().route(
+            "/ping",
+            web::get().to(|| async {
+                HttpResponse::Ok().json(Pong { message: "pong!", status: "success" })
+            }),
+        )
+    })
+    .bind(("127.0.0.1", 0))?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    server.run().await
+}
+
+/// With the service's parameters, a thread a core, and memory that is used again.
+fn hashes_per_second(duration: Duration) -> io::Result<f64> {
+    let params = Params::new(MEMORY, PASSES, LANES, None).map_err(io::Error::other)?;
+    let start = Instant::now();
+    let threads: Vec<_> = (0..thread::available_parallelism()?.get())
+        .map(|_| {
+            let params = params.clone();
+            thread::spawn(move || hash_until(start + duration, &params))
+        })
+        .collect();
+    let mut hashes = 0;
+    for thread in threads {
+        let of_thread = thread.join().map_err(|_| io::Error::other("a thread panicked"))?;
+        hashes += of_thread.map_err(io::Error::other)?;
+    }
+    Ok(f64::from(hashes) / start.elapsed().as_secs_f64())
+}
+
+fn hash_until(end: Instant, params: &Params) -> Result<u32, argon2::Error> {
+    let mut memory = vec![Block::new(); params.block_count()];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut output = [0; 32];
+    let mut hashes = 0;
+    while Instant::now() < end {
+        let (password, salt) = (b"greaterthaneight", b"sixteen bytes---");
+        argon2.hash_password_into_with_memory(password, salt, &mut output, &mut memory)?;
+        hashes += 1;
+    }
+    Ok(hashes)
+}
