@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Formatter};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -107,7 +108,13 @@ fn failure(answer: std::io::Result<http::Answer>) -> Option<String> {
     match answer {
         Ok(http::Answer { status: 200, version: Some(_), .. }) => None,
         Ok(http::Answer { status: 200, .. }) => Some("an answer of somebody else".to_owned()),
-        Ok(http::Answer { status, body, .. }) => Some(format!("{status}: {}", body.trim())),
+        Ok(http::Answer { status, body, .. }) => {
+            Some(format!("{status}: {}", body.lines().next().unwrap_or_default()))
+        }
+        // The system's word for it depends on the system.
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Some("no answer in time".to_owned())
+        }
         Err(error) => Some(error.to_string()),
     }
 }
@@ -131,7 +138,9 @@ mod tests {
         assert_eq!(answer(200, Some("c0ffee")), None);
         assert!(answer(200, None).is_some());
         assert_eq!(answer(502, None).as_deref(), Some("502: why"));
-        assert!(failure(Err(std::io::ErrorKind::TimedOut.into())).is_some());
+        for late in [ErrorKind::TimedOut, ErrorKind::WouldBlock] {
+            assert_eq!(failure(Err(late.into())).as_deref(), Some("no answer in time"));
+        }
     }
 
     #[test]
