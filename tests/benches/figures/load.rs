@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -88,6 +89,8 @@ pub(crate) async fn pgbench(url: &str, statement: &str, seconds: u64) -> f64 {
     command.arg(format!("--client={CONNECTIONS}")).arg(format!("--time={seconds}"));
     command.arg("--file").arg(file.path()).arg(url);
     let output = blocking(move || run(&mut command)).await;
+    // Its processes of the server take a moment to end, which is not to count for whoever is next.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let rate = output.lines().find_map(|line| line.strip_prefix("tps = "));
     let rate = rate.and_then(|rest| rest.split_whitespace().next()).expect(&output);
     rate.parse().unwrap()

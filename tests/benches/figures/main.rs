@@ -39,6 +39,13 @@ pub(crate) struct Effort {
     pub(crate) many: i64,
 }
 
+impl Effort {
+    /// The same for what hashes passwords: of that so much takes a while.
+    pub(crate) fn with_passwords(self) -> Self {
+        Self { seconds: self.seconds.max(4), ..self }
+    }
+}
+
 const THOROUGH: Effort = Effort { rounds: 5, seconds: 3, many: 1_000_000 };
 const QUICK: Effort = Effort { rounds: 3, seconds: 1, many: 100_000 };
 

@@ -120,7 +120,10 @@ impl Figure {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Effort { rounds, seconds, .. } = self.effort;
-        writeln!(f, "\nmedians of {rounds} alternating rounds of {seconds} s\n")?;
+        writeln!(
+            f,
+            "\nmedians of {rounds} alternating rounds of {seconds} s, of 4 s or more with passwords\n"
+        )?;
         let width = |text: &str| text.chars().count();
         let widest = self.figures.iter().map(|figure| width(&figure.what)).max().unwrap_or(0);
         let mut case = "";
