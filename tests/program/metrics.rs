@@ -32,7 +32,9 @@ async fn read(serving: &Serving) -> String {
 #[track_caller]
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {series} in\n{text}"))
+    let value = line.and_then(|value| value.parse().ok());
+    assert!(value.is_some(), "no {series} in\n{text}");
+    value.unwrap()
 }
 
 #[tokio::test]

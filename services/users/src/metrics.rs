@@ -69,7 +69,8 @@ impl Metrics {
     /// Of a service with these parts.
     pub(crate) fn new(databases: Databases, hasher: Hasher) -> Self {
         let requests = Family::<Request, Counter>::default();
-        let durations = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let new: fn() -> Histogram = histogram;
+        let durations = Family::new_with_constructor(new);
         let throttled = Family::<Throttled, Counter>::default();
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register(
