@@ -4,10 +4,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
 use tempfile::TempDir;
+use tests::images::remove_images;
 
 /// Speaks for the program `users`: its commands, and an API that tells its version.
 const USERS: &str = r#"case "$1" in
@@ -105,18 +106,6 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        for pattern in [format!("{}-*", self.name), format!("*/{}-*", self.name)] {
-            let filter = format!("--filter=reference={pattern}");
-            let list = docker(&["image", "ls", "--quiet", &filter]);
-            let images = String::from_utf8_lossy(&list.stdout).into_owned();
-            let images: Vec<&str> = images.split_whitespace().collect();
-            if !images.is_empty() {
-                docker(&[&["image", "rm", "--force"][..], &images].concat());
-            }
-        }
+        remove_images(&self.name);
     }
-}
-
-fn docker(arguments: &[&str]) -> Output {
-    Command::new("docker").args(arguments).output().unwrap()
 }

@@ -10,7 +10,9 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_in_flight_is_answered() {
     let postgres = postgres().await;
-    let serving = serve(&postgres.url(), &[]);
+    // Else `/ping` is not in the log.
+    let everything = [("RUST_LOG", "info,users::http::middleware=debug")];
+    let serving = serve(&postgres.url(), &everything);
     let load = Load::start(&serving.client(), 32).await;
     load.more(2_000).await;
     // Those who sign people up and in before the load begins: two requests each, and one page.

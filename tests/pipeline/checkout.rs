@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::images::remove_images;
 
 use crate::registry::{PASSWORD, USERNAME};
 
@@ -144,17 +145,7 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        let list = ["image", "ls", "--quiet", "--filter"];
-        for pattern in [format!("{}-*", self.name), format!("*/{}-*", self.name)] {
-            let filter = format!("reference={pattern}");
-            let Ok(list) = Command::new("docker").args(list).arg(filter).output() else { return };
-            let images = String::from_utf8_lossy(&list.stdout).into_owned();
-            if !images.trim().is_empty() {
-                let mut remove = Command::new("docker");
-                remove.args(["image", "rm", "--force"]).args(images.split_whitespace());
-                let _ = remove.output();
-            }
-        }
+        remove_images(&self.name);
     }
 }
 

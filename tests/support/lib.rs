@@ -18,6 +18,7 @@ pub mod database;
 pub mod document;
 pub mod guard;
 pub mod http;
+pub mod images;
 pub mod postgres;
 pub mod program;
 
