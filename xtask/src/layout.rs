@@ -73,6 +73,12 @@ impl Layout {
         self.cargo_target.join("wasm")
     }
 
+    /// What is compiled for fuzzing, and the inputs that it has found.
+    #[must_use]
+    pub(crate) fn fuzz(&self) -> PathBuf {
+        self.cargo_target.join("fuzz")
+    }
+
     /// Tools that were made here because no package carries them. `cargo clean` removes them.
     #[must_use]
     pub(crate) fn tools(&self) -> PathBuf {

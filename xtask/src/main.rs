@@ -43,6 +43,7 @@ enum Command {
     Dev(cmd::dev::Dev),
     Test(cmd::test::Test),
     Bench(cmd::bench::Bench),
+    Fuzz(cmd::fuzz::Fuzz),
     Screenshots(cmd::screenshots::Screenshots),
     Site(cmd::site::Site),
     Ci(cmd::ci::Ci),
@@ -113,7 +114,18 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 5] = [
     (
         "On this machine",
-        &["setup", "dev", "test", "bench", "screenshots", "site", "ci", "rehearse", "completions"],
+        &[
+            "setup",
+            "dev",
+            "test",
+            "bench",
+            "fuzz",
+            "screenshots",
+            "site",
+            "ci",
+            "rehearse",
+            "completions",
+        ],
     ),
     ("Ship", &["build", "push", "plan", "deploy", "rollback"]),
     ("Data, here or with --on ecs", &["migrate", "recreate_db", "seed_db", "create_admin"]),
@@ -157,6 +169,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Dev(dev) => return dev.run(&layout).map(|()| exit_code::OK),
         Command::Test(test) => return test.run(&layout).map(|()| exit_code::OK),
         Command::Bench(bench) => return bench.run(&layout).map(|()| exit_code::OK),
+        Command::Fuzz(fuzz) => return fuzz.run(&layout).map(|()| exit_code::OK),
         Command::Screenshots(screenshots) => {
             return screenshots.run(&layout).map(|()| exit_code::OK);
         }

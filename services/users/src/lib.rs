@@ -10,6 +10,9 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod db;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod metrics;
 pub mod openapi;

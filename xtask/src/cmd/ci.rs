@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::fuzz::Fuzz;
 use super::test::{Test, conclude};
 use crate::layout::Layout;
 use crate::packages::Consent;
@@ -54,7 +55,8 @@ impl Ci {
         let mut summary = Summary::default();
         let result = checks(layout, &mut summary).and_then(|()| {
             if summary.is_success(false) {
-                return Test::everything().parts(layout, &mut summary);
+                Test::everything().parts(layout, &mut summary)?;
+                return fuzz(layout, &mut summary);
             }
             say("The tests do not run, because the checks before them failed");
             Ok(())
@@ -97,6 +99,12 @@ fn checks(layout: &Layout, summary: &mut Summary) -> Result<()> {
         doc.args(["doc", "--no-deps", "--workspace", "--exclude", "client"]);
         passes(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
+    Ok(())
+}
+
+/// For some seconds a target: what was found once is not found again. Longer by hand.
+fn fuzz(layout: &Layout, summary: &mut Summary) -> Result<()> {
+    summary.part("fuzzing", || Fuzz::short().run(layout).map(|()| Outcome::Passed))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod dev;
+pub(crate) mod fuzz;
 pub(crate) mod rehearse;
 pub(crate) mod screenshots;
 pub(crate) mod setup;

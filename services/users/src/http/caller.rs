@@ -2,7 +2,12 @@
 
 use std::convert::Infallible;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap},
+    web::Data,
+};
 use contract::ErrorCode;
 use diesel_async::AsyncPgConnection;
 
@@ -26,7 +31,19 @@ impl FromRequest for Bearer {
 }
 
 fn claims(request: &HttpRequest) -> Result<Claims, Error> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    let token = token(request.headers())?;
+    let Some(state) = request.app_data::<Data<State>>() else {
+        return Err(Error::internal("the application has no state"));
+    };
+    state.keys.verify(token, state.now()).map_err(|error| match error {
+        TokenError::Expired => Error::token_expired(),
+        TokenError::Invalid => Error::token_invalid(),
+    })
+}
+
+/// The token in the `Authorization` header (RFC 6750, 2.1).
+pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
     let Some(value) = values.next() else {
         return Err(Error::token_required());
     };
@@ -38,13 +55,7 @@ fn claims(request: &HttpRequest) -> Result<Claims, Error> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::token_required());
     }
-    let Some(state) = request.app_data::<Data<State>>() else {
-        return Err(Error::internal("the application has no state"));
-    };
-    state.keys.verify(token.trim_start_matches(' '), state.now()).map_err(|error| match error {
-        TokenError::Expired => Error::token_expired(),
-        TokenError::Invalid => Error::token_invalid(),
-    })
+    Ok(token.trim_start_matches(' '))
 }
 
 impl Bearer {

@@ -101,12 +101,17 @@ impl FromRequest for Query {
     type Future = std::future::Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
-        std::future::ready(Ok(Self(pairs.map(web::Query::into_inner).unwrap_or_default())))
+        std::future::ready(Ok(Self::of(request.query_string())))
     }
 }
 
 impl Query {
+    /// The parameters of a query string; none where it cannot be read.
+    pub(crate) fn of(text: &str) -> Self {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(text);
+        Self(pairs.map(web::Query::into_inner).unwrap_or_default())
+    }
+
     /// The value of `name`; given twice it is refused, for readers would differ.
     pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Violation> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
