@@ -39,12 +39,12 @@ impl Load {
     /// Signs up `count` people, who then begin.
     pub(crate) async fn start(client: &Client, count: usize) -> Self {
         let page = client.get(PAGE).await;
-        page.ok(200);
+        let page = page.ok(200);
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut workers = JoinSet::new();
         for person in people(client, count).await {
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
-            let worker = Worker::new(client.clone(), person, page.text());
+            let worker = Worker::new(client.clone(), person, page.clone());
             workers.spawn(worker.work(stop, sent));
         }
         Self { stop, sent, workers }
@@ -88,14 +88,14 @@ impl Load {
 struct Worker {
     client: Client,
     person: Person,
-    page: String,
+    page: Value,
     /// The names that the account may have: one, or after a change without an answer two.
     names: Vec<String>,
     changes: usize,
 }
 
 impl Worker {
-    fn new(client: Client, person: Person, page: String) -> Self {
+    fn new(client: Client, person: Person, page: Value) -> Self {
         let name = person.user["username"].as_str().unwrap().to_owned();
         Self { client, person, page, names: vec![name], changes: 0 }
     }
@@ -142,8 +142,7 @@ impl Worker {
     }
 
     async fn first_page(&mut self) -> Outcome {
-        let page: Value = serde_json::from_str(&self.page).unwrap();
-        right(ask(self.client.get(PAGE)).await, 200, |body| *body == page)
+        right(ask(self.client.get(PAGE)).await, 200, |body| *body == self.page)
     }
 
     async fn ping(&mut self) -> Outcome {
