@@ -69,7 +69,7 @@ impl Fuzz {
             fuzz.arg(format!("-max_total_time={}", self.seconds));
             fuzz.arg(format!("-max_len={LENGTH}")).arg(format!("-timeout={PATIENCE}"));
             fuzz.arg(format!("-artifact_prefix={}/{target}-", crashes.display()));
-            fuzz.args(["-print_final_stats=1", "-verbosity=0"]);
+            fuzz.args(["-print_final_stats=1", "-print_funcs=0", "-verbosity=0"]);
             if !process::status(&mut fuzz)?.success() {
                 crashed.push(target);
             }
