@@ -26,6 +26,9 @@ pub(crate) struct Test {
     /// Also build the images that production runs, and test them (10 minutes more the first time)
     #[arg(long)]
     images: bool,
+    /// Also rehearse a release with these images, and send the browser to it (10 minutes more)
+    #[arg(long, requires = "images")]
+    rehearsal: bool,
 }
 
 /// The packages with tests. Always all of them together: cargo unites their dependencies'
@@ -135,7 +138,7 @@ impl Part {
 impl Test {
     /// Everything that there is to run.
     pub(super) fn everything() -> Self {
-        Self { filter: None, images: true }
+        Self { filter: None, images: true, rehearsal: false }
     }
 
     /// Runs the parts and prints the summary.
@@ -165,9 +168,18 @@ impl Test {
         let mut tests =
             Tests { layout, claim: &claim, stage, filter, images: None, composed, rehearsed };
         for part in Part::ALL {
-            if matches!(part, Part::Images | Part::Compose | Part::Rehearsed) && !self.images {
-                let how = "`cargo xtask test --images` builds and tests them".to_owned();
-                summary.add(part.name(), Outcome::Skipped(how), std::time::Duration::ZERO);
+            let left_out = match part {
+                Part::Images | Part::Compose if !self.images => {
+                    Some("`cargo xtask test --images` builds and tests them")
+                }
+                Part::Rehearsed if !self.rehearsal => {
+                    Some("`cargo xtask test --images --rehearsal` rehearses first")
+                }
+                _ => None,
+            };
+            if let Some(how) = left_out {
+                let skipped = Outcome::Skipped(how.to_owned());
+                summary.add(part.name(), skipped, std::time::Duration::ZERO);
                 continue;
             }
             tests.part(part, summary)?;

@@ -26,7 +26,7 @@ impl Kept {
     /// # Errors
     /// The rehearsal failed; it has said why.
     pub(crate) fn start(layout: &Layout, claim: &Claim) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(layout.program("xtask"));
         command.args(["rehearse", "--scenario=rollout", "--keep"]);
         command.env("PIPELINE_BIN", layout.program("pipeline"));
         let process = command.process_group(0).stdin(Stdio::null()).spawn();
