@@ -24,7 +24,7 @@ use crate::tell::{Screen, Tell as _};
 
 /// Make, change, check or remove what the application runs on
 ///
-/// ecs/stack.yml describes it, [parameters] in ecs/pipeline.toml sets it, and CloudFormation does
+/// ecs/stack.yml describes it, the parameters in ecs/pipeline.toml set it, and CloudFormation does
 /// it. docs/aws.md tells the whole road.
 #[derive(Debug, Args)]
 pub(crate) struct Infra {
