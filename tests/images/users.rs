@@ -76,6 +76,18 @@ fn it_holds_the_program_and_the_certificates_and_nothing_else() {
 }
 
 #[test]
+fn with_too_little_memory_it_does_not_start_and_says_so() {
+    let image = image();
+    // Before the kernel would kill it without a word.
+    let limit = ["--memory=48m", "--memory-swap=48m"];
+    let unreachable = "--env=DATABASE_URL=postgres://nobody@127.0.0.1:1/none";
+    let (code, log) = Container::run(&arguments(&image, unreachable, &limit, &[]));
+    assert_eq!(code, 1, "{log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("a memory limit of 50 MB is too small"), "{log}");
+}
+
+#[test]
 fn it_is_configured_to_run_as_nobody_and_to_be_stopped_and_asked() {
     let image = image().inspect();
     let config = &image["Config"];

@@ -26,8 +26,9 @@ const DEVELOPMENT_SECRET_KEY: &str = "development only: anybody can read this ke
 /// One to read with, which all of a worker's requests share, and one to write with.
 const CONNECTIONS_PER_WORKER_MIN: usize = 2;
 
-/// Which log lines, where nothing is said: what actix-server tells of its workers is noise.
-const LOG_FILTER: &str = "info,actix_server=warn";
+/// Which log lines, where nothing is said: what actix-server tells of its workers and
+/// PostgreSQL of what it need not do is noise.
+const LOG_FILTER: &str = "info,actix_server=warn,tokio_postgres=warn";
 
 /// A variable that the program reads.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 //!
 //! `startup` puts the parts together; `routes` holds one file an operation or a
 //! small group; `db` holds all SQL; `auth` holds what sign-in is made of; `http`
-//! holds what all operations share; `metrics` tells how it all is doing; `commands`
+//! holds what all operations share; `metrics` tells how it all is doing; `memory`
+//! what there is of it; `commands`
 //! holds the program's subcommands.
 
 pub mod auth;
@@ -14,6 +15,7 @@ pub mod db;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+pub mod memory;
 mod metrics;
 pub mod openapi;
 mod routes;

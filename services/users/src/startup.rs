@@ -36,6 +36,7 @@ use crate::{
         extract::BODY_MAX,
         middleware::{normalize_path, observe},
     },
+    memory,
     metrics::{self, Metrics},
     routes,
     state::{Shared, State},
@@ -72,6 +73,9 @@ pub enum StartupError {
         /// The operating system's reason.
         error: io::Error,
     },
+    /// The container has too little memory.
+    #[error(transparent)]
+    Memory(#[from] memory::TooLittle),
     /// A part could not be made.
     #[error("cannot start: {0}")]
     Part(Box<dyn std::error::Error + Send + Sync>),
@@ -89,7 +93,8 @@ impl Application {
     /// Checks the settings, listens, and begins to serve once [`Self::run`] is awaited.
     pub async fn build(config: Config) -> Result<Self, StartupError> {
         let databases = Databases::new(&config.database)?;
-        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = memory::hashing_threads(cores, memory::limit())?;
         let hasher = Hasher::start(threads, password::QUEUE)
             .map_err(|error| StartupError::Part(error.into()))?;
         let previous = config.token.previous_key.as_ref().map(|key| key.expose().as_bytes());

@@ -3,10 +3,10 @@
 //! A hash takes 19 MiB and some 20 ms of a core, on purpose. On the async
 //! workers it would hold up everybody else's requests; in an unbounded pool of
 //! blocking threads, a burst of sign-ins would take a stack of memory each. So
-//! the [`Hasher`] has a fixed number of threads, one a core, each of which
-//! allocates its memory once and uses it again for every hash, and a queue of
-//! fixed length in front of them. When the queue is full the answer is
-//! [`HashError::Overloaded`], at once.
+//! the [`Hasher`] has a fixed number of threads, one a core where there is room
+//! ([`crate::memory`]), each of which allocates its memory once and uses it again
+//! for every hash, and a queue of fixed length in front of them. When the queue is
+//! full the answer is [`HashError::Overloaded`], at once.
 //!
 //! # Memory
 //!

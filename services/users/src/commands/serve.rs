@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{CommandError, environment, runtime};
 use crate::{
     config::{Config, DatabaseConfig},
-    db,
+    db, memory,
     startup::Application,
 };
 
@@ -24,6 +24,9 @@ pub(super) fn run() -> Result<(), CommandError> {
         tracing::info!(%address, version = crate::VERSION, "listening on http://{address}");
         if let Some(address) = application.metrics_address() {
             tracing::info!(%address, "metrics on http://{address}/metrics");
+        }
+        if let Some(limit) = memory::limit() {
+            tokio::spawn(memory::watch(limit));
         }
         // Not before listening: a database that is away must not keep the service from starting.
         tokio::spawn(check_database(database));

@@ -81,7 +81,8 @@ pub(crate) async fn observe(
             method = %method,
             path = %path,
             status = status.as_u16(),
-            duration_ms = took.as_secs_f64() * 1000.0,
+            // Whole microseconds.
+            duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3,
             client = %client.address,
             "request"
         );
