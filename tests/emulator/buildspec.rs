@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::world::World;
+use tests::emulator::World;
 
 #[tokio::test]
 async fn the_commands_of_the_buildspec_release_the_commit() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{SECRETS, World, files};
+use tests::emulator::{SECRETS, World, files};
 
 #[tokio::test]
 async fn two_services_come_up_from_nothing_and_follow_each_release() {

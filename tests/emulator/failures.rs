@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::{
+use tests::emulator::{
+    World,
     aws::{ACCOUNT, REGION},
-    proxy::{Fault, Proxy},
-    world::World,
 };
+
+use crate::proxy::{Fault, Proxy};
 
 #[tokio::test]
 async fn a_migration_that_fails_moves_nothing() {

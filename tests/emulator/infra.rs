@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 
-use crate::world::World;
+use tests::emulator::World;
 
 /// The emulator knows neither capacity providers nor ECS's own images of hosts.
 const PARAMETERS: &str = "HostScaling = \"fixed\"\n\

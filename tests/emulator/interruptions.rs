@@ -1,6 +1,6 @@
 //! Ctrl-C, and somebody else who deploys.
 
-use crate::world::World;
+use tests::emulator::World;
 
 #[tokio::test]
 async fn an_interrupted_rollout_is_taken_back() {

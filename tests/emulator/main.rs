@@ -9,9 +9,7 @@
     reason = "a fixture that cannot be set up must end the test"
 )]
 
-mod aws;
 mod buildspec;
-mod checkout;
 mod deploys;
 mod failures;
 mod infra;
@@ -20,4 +18,3 @@ mod models;
 mod policy;
 mod proxy;
 mod rehearsal;
-mod world;

@@ -7,7 +7,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{proxy::Proxy, world::World};
+use tests::emulator::World;
+
+use crate::proxy::Proxy;
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 

@@ -3,13 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    aws::{ACCOUNT, Aws, REGION, element},
-    infra,
-    models::python,
-    proxy::Proxy,
-    world::World,
+use tests::emulator::{
+    Aws, World,
+    aws::{ACCOUNT, REGION, element},
 };
+
+use crate::{infra, models::python, proxy::Proxy};
 
 /// A call, as IAM sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

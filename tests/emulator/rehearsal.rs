@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{checkout::Checkout, world::files};
+use tests::emulator::{Checkout, files};
 
 /// How long a rehearsal may take. Machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(400);

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::images::remove_images;
+use tests::{
+    images::remove_images,
+    pipeline::{self, git},
+};
 
 use crate::registry::{PASSWORD, USERNAME};
 
@@ -89,14 +92,7 @@ impl Checkout {
     }
 
     fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
-            .args(arguments)
-            .current_dir(self.root())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        git(&self.root(), arguments)
     }
 
     /// Sets a variable for the pipeline; an empty value unsets it.
@@ -106,20 +102,10 @@ impl Checkout {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(pipeline());
-        command.args(arguments).current_dir(self.root());
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name == "CI" || ["AWS_", "REGISTRY_"].iter().any(|ours| name.starts_with(ours)) {
-                command.env_remove(&*name);
-            }
-        }
-        // No test may find credentials of the person who runs it, or of the machine.
-        command.env("AWS_EC2_METADATA_DISABLED", "true");
-        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        command.env("TMPDIR", &self.scratch).env("XDG_RUNTIME_DIR", &self.scratch);
+        let mut command = pipeline::command(&pipeline::path(), &self.root());
+        command.args(arguments).env("TMPDIR", &self.scratch).env("XDG_RUNTIME_DIR", &self.scratch);
         command.envs(self.environment.iter().filter(|(_, value)| !value.is_empty()));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -147,18 +133,6 @@ impl Drop for Checkout {
     fn drop(&mut self) {
         remove_images(&self.name);
     }
-}
-
-/// The program under test.
-fn pipeline() -> PathBuf {
-    if let Some(path) = std::env::var_os("PIPELINE_BIN") {
-        return path.into();
-    }
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).expect("target/debug/deps");
-    let path = profile.join(format!("pipeline{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "the pipeline is not built: run `cargo xtask test`");
-    path
 }
 
 /// What a command did.

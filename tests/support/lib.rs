@@ -1,5 +1,5 @@
 //! What the black-box suites share: databases, servers, the API in this process,
-//! the `users` program as a process, HTTP calls and a browser.
+//! the `users` program as a process, HTTP calls, a browser and an emulator of AWS.
 //!
 //! Everything here fails loudly: a fixture that can't be made is a failed test that
 //! says which command makes it.
@@ -16,9 +16,11 @@ pub mod app;
 pub mod browser;
 pub mod database;
 pub mod document;
+pub mod emulator;
 pub mod guard;
 pub mod http;
 pub mod images;
+pub mod pipeline;
 pub mod postgres;
 pub mod program;
 

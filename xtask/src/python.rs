@@ -33,6 +33,13 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     about: "which tests APIs by their documents (about 90 megabytes, once)",
 };
 
+/// What the pipeline's benchmark is held against: the AWS CLI, as the course uses it.
+pub(crate) const AWSCLI: Tool = Tool {
+    program: "aws",
+    packages: &["awscli==1.46.3"],
+    about: "which a benchmark compares `deploy` with (about 80 megabytes, once)",
+};
+
 impl Tool {
     /// The program, installed if need be.
     ///

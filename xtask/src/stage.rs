@@ -37,6 +37,8 @@ pub(crate) struct Stage<'a> {
     emulator: Option<PathBuf>,
     /// What tests APIs by their documents.
     schemathesis: Option<PathBuf>,
+    /// What people without this workspace ask AWS with.
+    aws_cli: Option<PathBuf>,
 }
 
 impl<'a> Stage<'a> {
@@ -52,6 +54,7 @@ impl<'a> Stage<'a> {
             axe: None,
             emulator: None,
             schemathesis: None,
+            aws_cli: None,
         })
     }
 
@@ -89,6 +92,12 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Installs the AWS CLI.
+    pub(crate) fn install_aws_cli(&mut self) -> Result<()> {
+        self.aws_cli = Some(python::AWSCLI.ensure(self.layout)?);
+        Ok(())
+    }
+
     /// Whether there is a browser whose pages cannot be checked for accessibility.
     pub(crate) fn lacks_axe(&self) -> bool {
         self.browser.is_some() && self.axe.is_none()
@@ -122,6 +131,9 @@ impl<'a> Stage<'a> {
         }
         if let Some(schemathesis) = &self.schemathesis {
             command.env("SCHEMATHESIS_BIN", schemathesis);
+        }
+        if let Some(aws_cli) = &self.aws_cli {
+            command.env("AWSCLI_BIN", aws_cli);
         }
         if let Some(script) = &self.axe {
             command.env("AXE_SCRIPT", script);

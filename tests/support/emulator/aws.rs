@@ -4,18 +4,20 @@
 use serde_json::{Value, json};
 
 /// The account that the emulator makes of the access key.
-pub(crate) const ACCOUNT: &str = "123456789012";
-pub(crate) const REGION: &str = "us-west-1";
+pub const ACCOUNT: &str = "123456789012";
+/// The region that it is in.
+pub const REGION: &str = "us-west-1";
 
 /// Asks the services at `endpoint`.
 #[derive(Clone, Debug)]
-pub(crate) struct Aws {
+pub struct Aws {
     endpoint: String,
     http: reqwest::Client,
 }
 
 impl Aws {
-    pub(crate) fn new(endpoint: &str) -> Self {
+    /// Asks nothing yet.
+    pub fn new(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), http: reqwest::Client::new() }
     }
 
@@ -35,7 +37,7 @@ impl Aws {
     }
 
     /// A call of a JSON protocol; `target` is the service's name there with the operation.
-    pub(crate) async fn json(&self, service: &str, target: &str, body: Value) -> Value {
+    pub async fn json(&self, service: &str, target: &str, body: Value) -> Value {
         let request = self
             .request(reqwest::Method::POST, service, "/")
             .header("x-amz-target", target)
@@ -48,13 +50,13 @@ impl Aws {
     }
 
     /// A call of ECS.
-    pub(crate) async fn ecs(&self, operation: &str, body: Value) -> Value {
+    pub async fn ecs(&self, operation: &str, body: Value) -> Value {
         let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
         self.json("ecs", &target, body).await
     }
 
     /// A call of the query protocol; the answer is XML.
-    pub(crate) async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
+    pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
         let request = self.request(reqwest::Method::POST, service, "/").form(parameters);
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
@@ -63,7 +65,7 @@ impl Aws {
     }
 
     /// Makes a bucket.
-    pub(crate) async fn bucket(&self, name: &str) {
+    pub async fn bucket(&self, name: &str) {
         let place = format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
@@ -75,13 +77,13 @@ impl Aws {
     }
 
     /// How many revisions a family has.
-    pub(crate) async fn revisions(&self, family: &str) -> usize {
+    pub async fn revisions(&self, family: &str) -> usize {
         let answer = self.ecs("ListTaskDefinitions", json!({ "familyPrefix": family })).await;
         answer["taskDefinitionArns"].as_array().unwrap().len()
     }
 
     /// The task definition that a service's primary deployment has, by family and revision.
-    pub(crate) async fn primary(&self, cluster: &str, service: &str) -> String {
+    pub async fn primary(&self, cluster: &str, service: &str) -> String {
         let question = json!({ "cluster": cluster, "services": [service] });
         let answer = self.ecs("DescribeServices", question).await;
         let deployments = answer["services"][0]["deployments"].as_array().unwrap();
@@ -92,7 +94,7 @@ impl Aws {
 }
 
 /// What stands between `<tag>` and `</tag>`, the first time.
-pub(crate) fn element<'x>(xml: &'x str, tag: &str) -> &'x str {
+pub fn element<'x>(xml: &'x str, tag: &str) -> &'x str {
     let (_, rest) = xml.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("{tag} in {xml}"));
     rest.split_once(&format!("</{tag}>")).unwrap().0
 }

@@ -4,11 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
+use crate::{images::remove_images, pipeline::git};
 use tempfile::TempDir;
-use tests::images::remove_images;
 
 /// Speaks for the program `users`: its commands, and an API that tells its version.
 const USERS: &str = r#"case "$1" in
@@ -31,14 +30,14 @@ const DOCKERFILE: &str = "FROM nginx:1.28 AS builder\nCOPY SERVICE.sh /start.sh\
     COPY --from=builder /start.sh /start.sh\nENTRYPOINT [\"/bin/sh\", \"/start.sh\"]\nCMD [\"serve\"]\n";
 
 /// Removed with the images that came of it.
-pub(crate) struct Checkout {
+pub struct Checkout {
     directory: TempDir,
     name: String,
 }
 
 impl Checkout {
     /// One commit.
-    pub(crate) fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let checkout = Self { directory, name: name.to_owned() };
         fs::create_dir_all(checkout.root().join("ecs")).unwrap();
@@ -59,19 +58,19 @@ impl Checkout {
     }
 
     /// Where it lies.
-    pub(crate) fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.directory.path().join("checkout")
     }
 
     /// Writes a file.
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let file = self.root().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
 
     /// Has the API answer its requests from now on with another word, and commits that.
-    pub(crate) fn change(&self, word: &str) -> String {
+    pub fn change(&self, word: &str) -> String {
         self.write(
             "users.sh",
             &USERS.replace("return 200 \"users\"", &format!("return 200 \"{word}\"")),
@@ -80,27 +79,20 @@ impl Checkout {
     }
 
     /// Puts lines before the script of the API, and commits that.
-    pub(crate) fn prepend(&self, lines: &str) -> String {
+    pub fn prepend(&self, lines: &str) -> String {
         self.write("users.sh", &format!("{lines}\n{USERS}"));
         self.commit("Begin otherwise")
     }
 
     /// Commits everything; gives the commit.
-    pub(crate) fn commit(&self, message: &str) -> String {
+    pub fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message", message]);
         self.git(&["rev-parse", "HEAD"])
     }
 
     fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
-            .args(arguments)
-            .current_dir(self.root())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        git(&self.root(), arguments)
     }
 }
 

@@ -16,15 +16,18 @@ use std::{
 use contract::paths::API_PATTERNS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::guard::{Guarded, free_port};
 
-use crate::{
+use super::{
+    Checkout,
     aws::{ACCOUNT, Aws, REGION, element},
-    checkout::Checkout,
+};
+use crate::{
+    guard::{Guarded, free_port},
+    pipeline,
 };
 
 /// What nothing may print or keep.
-pub(crate) const SECRETS: [(&str, &str); 3] = [
+pub const SECRETS: [(&str, &str); 3] = [
     ("DATABASE_URL", "postgres://users:pa'ss\"%20word@database.example:5432/users"),
     ("SECRET_KEY", "a signing key with a quote ' and 40 bytes of length"),
     ("REGISTRY_PASSWORD", "the-password-of-the-registry"),
@@ -33,10 +36,14 @@ pub(crate) const SECRETS: [(&str, &str); 3] = [
 /// How long the pipeline may take. Machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-pub(crate) struct World {
-    pub(crate) checkout: Checkout,
-    pub(crate) aws: Aws,
-    pub(crate) name: String,
+/// All of it; ends, with its containers, when it is dropped.
+pub struct World {
+    /// Where the pipeline runs.
+    pub checkout: Checkout,
+    /// The emulator, past the pipeline.
+    pub aws: Aws,
+    /// What everything in the account is called after.
+    pub name: String,
     endpoint: String,
     environment: BTreeMap<&'static str, String>,
     scratch: TempDir,
@@ -46,7 +53,7 @@ pub(crate) struct World {
 
 impl World {
     /// With one commit that has not been deployed.
-    pub(crate) async fn new() -> Self {
+    pub async fn new() -> Self {
         let world = Self::empty().await;
         let values = world.provision().await;
         world.configure(&values);
@@ -55,7 +62,7 @@ impl World {
     }
 
     /// An account with nothing in it.
-    pub(crate) async fn empty() -> Self {
+    pub async fn empty() -> Self {
         let port = free_port();
         let (endpoint, scratch) =
             (format!("http://127.0.0.1:{port}"), tempfile::tempdir().unwrap());
@@ -165,7 +172,7 @@ impl World {
     }
 
     /// Writes the pipeline's configuration.
-    pub(crate) fn configure(&self, values: &[(String, String)]) {
+    pub fn configure(&self, values: &[(String, String)]) {
         let host = self.endpoint.trim_start_matches("http://");
         let mut text = format!(
             "name = \"{}\"\n[registry]\nhost = \"{host}\"\n[services.users]\n[services.client]\n\
@@ -180,28 +187,28 @@ impl World {
     }
 
     /// What the cluster is called.
-    pub(crate) fn cluster(&self) -> String {
+    pub fn cluster(&self) -> String {
         format!("{}-cluster", self.name)
     }
 
     /// The task definition that a service runs, by family and revision.
-    pub(crate) async fn primary(&self, service: &str) -> String {
+    pub async fn primary(&self, service: &str) -> String {
         self.aws.primary(&self.cluster(), &format!("{}-{service}-service", self.name)).await
     }
 
     /// How many task definitions were registered.
-    pub(crate) async fn registered(&self) -> [usize; 2] {
+    pub async fn registered(&self) -> [usize; 2] {
         let family = |service: &str| format!("{}-{service}-td", self.name);
         [self.aws.revisions(&family("users")).await, self.aws.revisions(&family("client")).await]
     }
 
     /// An address behind the load balancer.
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("{}/_alb/{}-alb{path}", self.endpoint, self.name)
     }
 
     /// What the API answers through the load balancer, with its version.
-    pub(crate) async fn ping(&self) -> (String, String) {
+    pub async fn ping(&self) -> (String, String) {
         let answer = reqwest::get(self.url("/ping")).await.unwrap();
         let version =
             answer.headers().get("x-app-version").map(|version| version.to_str().unwrap());
@@ -210,42 +217,38 @@ impl World {
     }
 
     /// Where the emulator listens.
-    pub(crate) fn endpoint(&self) -> &str {
+    pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// Has the pipeline reach AWS by another address.
-    pub(crate) fn reach_by(&mut self, endpoint: &str) {
+    pub fn reach_by(&mut self, endpoint: &str) {
         self.environment.insert("AWS_ENDPOINT_URL", endpoint.to_owned());
     }
 
     /// Runs the pipeline to its end. Whatever comes of it, it shows and leaves no secret.
     #[track_caller]
-    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+    pub fn run(&self, arguments: &[&str]) -> Finished {
         self.start(arguments).finish()
     }
 
     /// Starts the pipeline.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+    pub fn start(&self, arguments: &[&str]) -> Running {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let scratch = self.scratch.path().join(format!("scratch-{number}"));
         std::fs::create_dir(&scratch).unwrap();
-        let program = std::env::var_os("PIPELINE_BIN").map(PathBuf::from);
-        let program = program.unwrap_or_else(|| panic!("PIPELINE_BIN: run `cargo xtask test`"));
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.checkout.root());
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name == "CI" || ["AWS_", "REGISTRY_"].iter().any(|ours| name.starts_with(ours)) {
-                command.env_remove(&*name);
-            }
-        }
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_PROXY", "127.0.0.1");
-        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        command.env("TMPDIR", &scratch).env("XDG_RUNTIME_DIR", &scratch).envs(&self.environment);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.command(&pipeline::path());
+        command.args(arguments).env("TMPDIR", &scratch).env("XDG_RUNTIME_DIR", &scratch);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::new(command.spawn().unwrap(), scratch)
+    }
+
+    /// A program in the checkout, for which the emulator is AWS.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = pipeline::command(program, &self.checkout.root());
+        command.env("NO_PROXY", "127.0.0.1").envs(&self.environment);
+        command
     }
 }
 
@@ -271,7 +274,7 @@ impl Drop for World {
 }
 
 /// The pipeline at work.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
     stderr: String,
@@ -301,7 +304,7 @@ impl Running {
 
     /// Waits for a line that begins so.
     #[track_caller]
-    pub(crate) fn until(&mut self, beginning: &str) {
+    pub fn until(&mut self, beginning: &str) {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no “{beginning}”:\n{}", self.stderr));
@@ -314,7 +317,7 @@ impl Running {
     }
 
     /// Sends a signal, by its name.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success());
@@ -322,7 +325,7 @@ impl Running {
 
     /// Waits for the end.
     #[track_caller]
-    pub(crate) fn finish(mut self) -> Finished {
+    pub fn finish(mut self) -> Finished {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -365,7 +368,7 @@ fn secret_in_arguments() -> Option<(String, &'static str)> {
 }
 
 /// All files below a directory.
-pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+pub fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.path() {
@@ -377,35 +380,37 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// What came of it.
-pub(crate) struct Finished {
+pub struct Finished {
     status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    /// What it wrote for programs.
+    pub stdout: String,
+    /// What it wrote for people.
+    pub stderr: String,
 }
 
 impl Finished {
     /// Both outputs.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         format!("{}{}", self.stderr, self.stdout)
     }
 
     /// Asserts the exit code, one of the documented ones.
     #[track_caller]
-    pub(crate) fn ends_with(self, code: i32) -> Self {
+    pub fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{}", self.output());
         self
     }
 
     /// Asserts that a person is told this.
     #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
+    pub fn says(self, text: &str) -> Self {
         assert!(self.output().contains(text), "“{text}” is not in\n{}", self.output());
         self
     }
 
     /// The report for programs.
     #[track_caller]
-    pub(crate) fn report(&self) -> Value {
+    pub fn report(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }

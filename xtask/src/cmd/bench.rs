@@ -23,16 +23,18 @@ pub(crate) struct Bench {
 }
 
 /// Those that `tests/benches/figures` measures, in its order, and [`PAINT`].
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "ping", "user", "page", "depth", "status", "refresh", "register", "logins", "mixed", "startup",
-    "client", "images", PAINT,
+    "client", "images", DEPLOY, PAINT,
 ];
+/// The one that needs an emulator of AWS, and the pipeline as `cargo xtask deploy` runs it.
+const DEPLOY: &str = "deploy";
 /// The one that needs a browser; a program of its own.
 const PAINT: &str = "paint";
 /// Those that need the built client.
 const OF_THE_CLIENT: [&str; 2] = ["client", PAINT];
 /// Those that need neither the client nor a load.
-const WITHOUT_LOAD: [&str; 4] = ["startup", "client", "images", PAINT];
+const WITHOUT_LOAD: [&str; 5] = ["startup", "client", "images", DEPLOY, PAINT];
 
 impl Bench {
     /// Runs the cases one after the other: together they would measure each other.
@@ -51,6 +53,11 @@ impl Bench {
         let mut stage = Stage::release(layout, &claim)?;
         if cases.iter().any(|case| OF_THE_CLIENT.contains(case)) {
             stage.build_client(Profile::Release)?;
+        }
+        if cases.contains(&DEPLOY) {
+            process::run(process::cargo().args(["build", "--package=pipeline"]))?;
+            stage.install_emulator()?;
+            stage.install_aws_cli()?;
         }
         let figures: Vec<&str> = cases.iter().copied().filter(|case| *case != PAINT).collect();
         let mut failed = Vec::new();

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod client;
+mod deploy;
 mod images;
 mod logins;
 mod mixed;
@@ -12,9 +13,9 @@ mod startup;
 use crate::{Effort, load::Outcome, report::Report, rounds::median};
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [&str; 12] = [
+pub(crate) const ALL: [&str; 13] = [
     "ping", "user", "page", "depth", "status", "refresh", "register", "logins", "mixed", "startup",
-    "client", "images",
+    "client", "images", "deploy",
 ];
 
 /// Measures one of [`ALL`].
@@ -32,6 +33,7 @@ pub(crate) async fn measure(case: &str, effort: Effort, report: &mut Report) {
         "startup" => startup::measure(report),
         "client" => client::measure(report),
         "images" => images::measure(report),
+        "deploy" => deploy::measure(effort, report).await,
         other => unreachable!("no case {other}"),
     }
 }
