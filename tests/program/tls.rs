@@ -123,3 +123,53 @@ fn a_bundle_that_is_none_is_told_by_its_name() {
         assert!(refused.contains(path), "{refused}");
     }
 }
+
+/// The stack writes the URL, the task definition the environment, and the image has `ecs/certs` as
+/// `/certs`: the three of them together must be what production starts with.
+#[tokio::test]
+async fn the_certificates_of_rds_and_the_stacks_url_are_what_production_starts_with() {
+    let ecs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ecs");
+    let read = |file: &str| std::fs::read_to_string(ecs.join(file)).unwrap();
+    let authority = Authority::new();
+    let postgres = Postgres::start_with_tls(&authority.issue("localhost")).await;
+    let (client, connection) =
+        tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("CREATE ROLE webapp SUPERUSER LOGIN PASSWORD 'secret'").await.unwrap();
+
+    let template = read("stack.yml");
+    let url = template.lines().find_map(|line| line.trim().strip_prefix("- postgres://")).unwrap();
+    let password = "{{resolve:secretsmanager:${DatabasePassword}:SecretString:password}}";
+    let place = format!("localhost:{}/postgres", postgres.port());
+    let url = format!("postgres://{url}")
+        .replace(password, "secret")
+        .replace("${Host}:${Port}/${DatabaseName}", &place);
+    assert!(!url.contains('$') && url.ends_with("?sslmode=require"), "{url}");
+
+    let definition: serde_json::Value =
+        serde_json::from_str(&read("ecs_users_taskdefinition.json")).unwrap();
+    let environment = definition["containerDefinitions"][0]["environment"].as_array().unwrap();
+    let variable = |name: &str| {
+        environment.iter().find(|one| one["name"] == name).map(|one| one["value"].as_str().unwrap())
+    };
+    let bundle = variable("DATABASE_CA").and_then(|path| path.strip_prefix("/certs/")).unwrap();
+    let bundle = ecs.join("certs").join(bundle);
+    let start = |bundle: &Path| {
+        let mut settings: Vec<_> = environment
+            .iter()
+            .map(|one| (one["name"].as_str().unwrap(), one["value"].as_str().unwrap()))
+            .filter(|(name, _)| *name != "DATABASE_CA")
+            .collect();
+        let key = "0123456789abcdef0123456789abcdef";
+        settings.extend([("DATABASE_URL", url.as_str()), ("SECRET_KEY", key)]);
+        settings.push(("DATABASE_CA", bundle.to_str().unwrap()));
+        run(&["migrate"], &settings)
+    };
+    // It comes as far as the handshake, and this database is none of Amazon's.
+    let refused = start(&bundle).failed();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+    assert!(!refused.contains("a certificate cannot be used"), "{refused}");
+    let trusted = std::fs::read_to_string(&bundle).unwrap();
+    let ours = File::new(&(trusted + authority.pem.as_str()));
+    start(&ours.0).succeeded();
+}

@@ -10,6 +10,9 @@ use crate::layout::Layout;
 use crate::process;
 use crate::report::say;
 
+/// What the task definition's DATABASE_CA names, as it lies in the checkout.
+const AUTHORITIES: &str = "ecs/certs/rds-global-bundle.pem";
+
 /// Who commits there.
 const IDENTITY: [&str; 6] = [
     "-c",
@@ -51,6 +54,16 @@ impl Checkout {
     /// The commit that lies here.
     pub(super) fn head(&self) -> Result<String> {
         self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Has releases trust one more authority than those of RDS: the rehearsal's database has
+    /// another one.
+    pub(super) fn trust(&self, authority: &str) -> Result<()> {
+        let file = self.root.join(AUTHORITIES);
+        fs::create_dir_all(file.parent().context("the file lies in no directory")?)?;
+        let bundle = fs::read_to_string(&file).unwrap_or_default();
+        fs::write(&file, bundle + authority)?;
+        self.commit("Trust the rehearsal's database")
     }
 
     /// A release like any other: the documentation page has another title.

@@ -12,6 +12,7 @@ mod images;
 pub(crate) mod kept;
 mod load;
 mod scenario;
+mod tls;
 mod world;
 
 use std::time::{Duration, Instant};

@@ -125,7 +125,7 @@ impl<'w> Play<'w> {
         say("An empty account: the stack with everything that the application runs on");
         let began = Instant::now();
         world.must(&["infra", "apply", "--yes"])?;
-        say("The emulator makes no database; the stack's secret now leads to a real one");
+        say("The emulator makes no database; the stack's secret now leads to a real one, by TLS");
         world.connect_the_database()?;
         say("The first release (its images take about 10 minutes the first time)");
         world.must(&["plan"])?;

@@ -13,6 +13,7 @@ use super::front::Front;
 use super::http;
 use super::images;
 use super::load::Load;
+use super::tls;
 use crate::claim::Claim;
 use crate::layout::Layout;
 use crate::postgres::{self, Purpose, Server, container};
@@ -127,14 +128,16 @@ impl<'a> World<'a> {
         Ok(command)
     }
 
-    /// Has the application's secret lead to the real database: the emulator makes none.
+    /// Has the application's secret lead to the real database: the emulator makes none. By TLS, as
+    /// the stack's own secret says; the release trusts its authority beside those of RDS.
     pub(super) fn connect_the_database(&self) -> Result<()> {
         let mut outputs = self.command(&["infra", "outputs", "--output", "json"])?;
         let outputs = process::read(outputs.stderr(Stdio::null()))?;
         let arn = output(&outputs, "DatabaseUrlSecretArn")
             .context("the stack has no output DatabaseUrlSecretArn")?;
         let database = self.database.as_ref().context("the database has ended")?;
-        self.emulator()?.put_secret(arn, &database.url)
+        self.checkout.trust(&tls::switch_on(&self.database(), &database.url)?)?;
+        self.emulator()?.put_secret(arn, &format!("{}?sslmode=require", database.url))
     }
 
     /// Which release answers at a path.
