@@ -332,6 +332,8 @@ pub(crate) struct Task {
     pub(crate) started_by: String,
     /// The ARN of its task definition.
     pub(crate) task_definition: String,
+    /// The command that it was run with, if not its container's own.
+    pub(crate) command: Vec<String>,
     /// `TaskFailedToStart`, `EssentialContainerExited`, `UserInitiated`, …
     pub(crate) stop_code: Option<String>,
     /// In words.

@@ -104,6 +104,8 @@ pub(crate) enum Cause {
     ServiceGone { status: String },
     /// The time is up.
     TimedOut { seconds: u64, running: u32, desired: u32 },
+    /// The time was up before it could begin.
+    NoTimeLeft { seconds: u64 },
     /// The cloud does not do what is needed.
     Cloud { message: String },
 }
@@ -115,7 +117,7 @@ impl Display for Cause {
             Self::Resources { message } => write!(f, "a task cannot get what it needs: {message}"),
             Self::Deaths { count: 1, .. } => write!(f, "a task ended by itself"),
             Self::Deaths { count, at_start: true } => {
-                write!(f, "{count} of {count} tasks stopped at start")
+                write!(f, "{count} tasks stopped at start")
             }
             Self::Deaths { count, at_start: false } => {
                 write!(f, "{count} tasks stopped after they had run for a while")
@@ -139,6 +141,11 @@ impl Display for Cause {
             Self::TimedOut { seconds, running, desired } => write!(
                 f,
                 "not done after {}; {running} of {desired} tasks run",
+                crate::report::human(Duration::from_secs(*seconds))
+            ),
+            Self::NoTimeLeft { seconds } => write!(
+                f,
+                "not begun: what came before took all of {}",
                 crate::report::human(Duration::from_secs(*seconds))
             ),
             Self::Cloud { message } => f.write_str(message),

@@ -56,6 +56,7 @@ fn task(stop_code: &str, reason: &str, container: &str) -> Task {
         health: "UNKNOWN".to_owned(),
         started_by: OURS.to_owned(),
         task_definition: String::new(),
+        command: Vec::new(),
         stop_code: Some(stop_code.to_owned()),
         stopped_reason: Some(reason.to_owned()),
         created: None,

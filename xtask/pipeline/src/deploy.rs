@@ -21,10 +21,12 @@ use crate::rollout::{self, Begun, Context, Followed, Moved, NotBegun, Order, Way
 use crate::task::{self, OneOff, TaskError};
 use crate::tell::INDENT;
 
+#[cfg(test)]
+pub(crate) use held::recorded;
 pub(crate) use held::{HeldError, Owner, Recorder, half_done, held};
 #[cfg(test)]
 pub(crate) use outcome::ServiceOutcome;
-pub(crate) use outcome::{End, Outcome, ServiceEnd, tell_task};
+pub(crate) use outcome::{End, FailedTask, Outcome, ServiceEnd, tell_task};
 pub(crate) use register::register;
 
 /// What becomes of the other services when one fails.
@@ -184,7 +186,12 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             return end;
         }
         if let Err(end) = self.roll().await {
-            return end;
+            return match end {
+                End::Failed { restored, timed_out, .. } => {
+                    End::Failed { restored, timed_out, kept: !self.outcome.kept().is_empty() }
+                }
+                end => end,
+            };
         }
         if self.ways.is_empty() && self.job.migrate.is_none() && !self.job.verify {
             return End::Unchanged;
@@ -260,6 +267,7 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             }
             Err(error) => {
                 self.context.tell.done("migrate", migration.who.as_str(), &format!("✗ {error}"));
+                self.outcome.failed_task = error.task();
                 if let TaskError::Failed { task, .. } = &error {
                     tell_task(self.context.tell, &task.without_log(), &error.to_string());
                     let id = task::short_id(&task.id);
@@ -272,6 +280,9 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
                 Err(match error {
                     TaskError::Interrupted { stopped, .. } => {
                         End::Interrupted { moved: false, detached: !stopped, restored: true }
+                    }
+                    TaskError::NotStarted { .. } => {
+                        End::Interrupted { moved: false, detached: false, restored: true }
                     }
                     error => End::TaskFailed { message: error.to_string() },
                 })
@@ -320,6 +331,9 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
         };
         if self.context.stop.requested() {
             return Err(self.interrupted().await);
+        }
+        if left.is_zero() {
+            return Err(self.out_of_time(services).await);
         }
         let mut under_way = Vec::new();
         let mut failed = Vec::new();
@@ -376,19 +390,38 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             self.set(who, ServiceEnd::Failed { cause: cause.clone(), evidence });
             causes.push((who, cause));
         }
+        let failed: Vec<ServiceName> = causes.iter().map(|(who, _)| *who).collect();
         if interrupted {
-            return Err(self.interrupted().await);
+            let end = self.interrupted().await;
+            // What AWS is left alone with has to have a chance.
+            let detached = matches!(end, End::Interrupted { detached: true, .. });
+            return Err(match detached && !failed.is_empty() {
+                true => self.undo_these(&failed, end).await,
+                false => end,
+            });
         }
         let Some((_, cause)) = causes.first() else { return Ok(()) };
         let timed_out = matches!(cause, Cause::TimedOut { .. });
-        let end = End::Failed { restored: false, timed_out };
-        Err(match self.job.on_failure {
+        Err(self.take_back(&failed, timed_out).await)
+    }
+
+    /// These services cannot begin any more.
+    async fn out_of_time(&mut self, services: &[ServiceName]) -> End {
+        let cause = Cause::NoTimeLeft { seconds: self.context.limits.rollout.as_secs() };
+        for who in services {
+            self.context.tell.done("roll", who.as_str(), &format!("✗ {cause}"));
+            self.set(*who, ServiceEnd::Failed { cause: cause.clone(), evidence: Box::default() });
+        }
+        self.take_back(services, true).await
+    }
+
+    /// What the failure of some services means for all.
+    async fn take_back(&mut self, failed: &[ServiceName], timed_out: bool) -> End {
+        let end = End::Failed { restored: false, timed_out, kept: false };
+        match self.job.on_failure {
             OnFailure::RollbackAll => self.undo(end).await,
-            OnFailure::Stop | OnFailure::Continue => {
-                let failed: Vec<ServiceName> = causes.iter().map(|(who, _)| *who).collect();
-                self.undo_these(&failed, end).await
-            }
-        })
+            OnFailure::Stop | OnFailure::Continue => self.undo_these(failed, end).await,
+        }
     }
 
     async fn smoke(&mut self) -> End {
@@ -408,16 +441,12 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             }
             Err(message) => {
                 self.context.tell.done("smoke", "", &format!("✗ {message}"));
-                let end = End::SmokeFailed { message, restored: false };
-                if self.ways.is_empty() {
-                    // Nothing has moved, so there is nothing that could be taken back here.
-                    return end;
+                // Where nothing has moved, there is nothing that could be taken back here.
+                if self.ways.is_empty() || self.job.on_failure != OnFailure::RollbackAll {
+                    return End::SmokeFailed { message, restored: false, kept: true };
                 }
-                if self.job.on_failure == OnFailure::RollbackAll {
-                    self.undo(end).await
-                } else {
-                    end
-                }
+                let end = End::SmokeFailed { message, restored: false, kept: false };
+                self.undo(end).await
             }
         }
     }
@@ -425,7 +454,8 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
     /// What an interrupt means, once something may have moved.
     async fn interrupted(&mut self) -> End {
         let moved = !self.ways.is_empty();
-        if self.job.on_interrupt == OnInterrupt::Detach {
+        // Of what has not begun, nothing goes on.
+        if self.job.on_interrupt == OnInterrupt::Detach && moved {
             for who in self.ways.keys().copied().collect::<Vec<_>>() {
                 if let Some(outcome) = self.outcome.of(who)
                     && outcome.end == ServiceEnd::NotBegun

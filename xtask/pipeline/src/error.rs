@@ -101,12 +101,12 @@ impl Error {
             | Self::Template(_)
             | Self::Exec(_)
             | Self::Tunnel(_)
-            | Self::Store(StoreError::NoBucket { .. })
+            | Self::Observe(ObserveError::WrongAccount { .. }) => exit_code::CONFIGURATION,
+            Self::Store(error)
+            | Self::Release(ReleaseError::Store(error))
             | Self::Observe(
-                ObserveError::WrongAccount { .. }
-                | ObserveError::Store(StoreError::NoBucket { .. })
-                | ObserveError::Release(ReleaseError::Store(StoreError::NoBucket { .. })),
-            ) => exit_code::CONFIGURATION,
+                ObserveError::Store(error) | ObserveError::Release(ReleaseError::Store(error)),
+            ) => error.exit_code(),
             Self::Login(error) if error.is_configuration() => exit_code::CONFIGURATION,
             Self::Source(SourceError::Interrupted(_))
             | Self::Engine(EngineError::Interrupted(_))
@@ -129,13 +129,32 @@ impl Error {
             | Self::Registry(_)
             | Self::Build(_)
             | Self::Push(_) => exit_code::BUILD,
-            Self::Store(_)
-            | Self::Observe(_)
+            Self::Observe(_)
             | Self::Process(_)
             | Self::Output(_)
             | Self::Aws(_)
             | Self::Cloud(_)
             | Self::Release(_) => exit_code::ERROR,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::lock::LockError;
+
+    #[test]
+    fn a_missing_bucket_is_a_matter_of_configuration_wherever_it_is_missed() {
+        let missing = || StoreError::NoBucket { bucket: "shop-pipeline-1".to_owned() };
+        for error in [
+            Error::Store(missing()),
+            Error::Release(missing().into()),
+            Error::Held(HeldError::Lock(LockError::Store(missing()))),
+            Error::Observe(missing().into()),
+            Error::Observe(ReleaseError::from(missing()).into()),
+        ] {
+            assert_eq!(error.exit_code(), exit_code::CONFIGURATION, "{error:?}");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cloud::{Cloud, CloudError, Event, LogStart, ServiceDeployment, Target, Task};
@@ -19,7 +19,7 @@ const TASKS: usize = 2;
 const EVENTS: usize = 5;
 
 /// Everything that tells why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Evidence {
     /// The tasks that ended, the last ones first.
     pub(crate) tasks: Vec<DeadTask>,
@@ -34,7 +34,7 @@ pub(crate) struct Evidence {
 }
 
 /// A task that ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DeadTask {
     /// Its id.
     pub(crate) id: String,
@@ -69,7 +69,7 @@ impl DeadTask {
 }
 
 /// A container that ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DeadContainer {
     /// Its name.
     pub(crate) name: String,

@@ -173,6 +173,10 @@ fn members(settings: &Value) -> Vec<String> {
 fn unsettled(running: &Running) -> Option<String> {
     let primary = running.service.as_ref()?.primary()?;
     match primary.rollout {
+        // Its tasks have ended since, and ECS has not replaced them.
+        Rollout::Completed if primary.running < primary.desired => {
+            Some(format!("only {} of {} tasks run", primary.running, primary.desired))
+        }
         Rollout::Completed => None,
         Rollout::InProgress => Some("its rollout is still under way".to_owned()),
         Rollout::Failed => Some("its rollout failed".to_owned()),
@@ -206,6 +210,11 @@ fn notes(observed: &Observed) -> Vec<String> {
             "release {} ended badly: what runs now is not known to be good",
             newest.id
         ));
+    }
+    if let Some(newest) = observed.releases.first()
+        && newest.outcome == Outcome::InPart
+    {
+        notes.push(format!("of release {} only a part serves", newest.id));
     }
     match &observed.cluster {
         None => notes.push("there is no cluster yet: nothing can run".to_owned()),

@@ -40,8 +40,13 @@ pub(crate) enum Restored {
         /// How long it took.
         seconds: u64,
     },
-    /// There was nothing before.
-    NothingBefore,
+    /// Nothing else is known to be good.
+    NothingBefore {
+        /// Because it is the first release.
+        first: bool,
+        /// What becomes of it.
+        left: Left,
+    },
     /// It failed.
     Failed {
         /// Why.
@@ -49,6 +54,40 @@ pub(crate) enum Restored {
         /// What should run, as `family:revision`.
         task_definition: String,
     },
+}
+
+/// What becomes of a release that cannot be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Left {
+    /// It runs.
+    Runs,
+    /// ECS goes on trying.
+    Tries,
+    /// ECS has given it up.
+    GivenUp,
+    /// ECS does not say.
+    Unknown,
+}
+
+impl Left {
+    fn of(service: Option<&Service>) -> Self {
+        match service.and_then(Service::primary).map(|primary| primary.rollout) {
+            Some(Rollout::Completed) => Self::Runs,
+            Some(Rollout::InProgress) => Self::Tries,
+            Some(Rollout::Failed) => Self::GivenUp,
+            Some(Rollout::Unknown) | None => Self::Unknown,
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Runs => "It runs on.",
+            Self::Tries => "ECS goes on trying to start it.",
+            Self::GivenUp => "ECS has given it up.",
+            Self::Unknown => "`cargo xtask status` shows what becomes of it.",
+        }
+    }
 }
 
 impl Restored {
@@ -69,9 +108,13 @@ impl Restored {
                      {running} of {desired} running"
                 )
             }
-            Self::NothingBefore => "NOT rolled back: this is the first release, there is nothing \
-                                    to go back to. ECS goes on trying to start it."
-                .to_owned(),
+            Self::NothingBefore { first, left } => {
+                let why = match first {
+                    true => "this is the first release, there is nothing to go back to",
+                    false => "nothing else is known to be good",
+                };
+                format!("NOT rolled back: {why}. {}", left.sentence())
+            }
             Self::Failed { reason, task_definition } => {
                 format!("NOT rolled back to {task_definition}: {reason}")
             }
@@ -85,7 +128,11 @@ pub(crate) async fn restore<C: Cloud>(
     order: &Order,
     way: &Way,
 ) -> Restored {
-    let Some(good) = &way.last_good else { return Restored::NothingBefore };
+    let Some(good) = &way.last_good else {
+        let service = read(context.cloud, &order.service, Duration::from_secs(5)).await;
+        let left = Left::of(service.ok().flatten().as_ref());
+        return Restored::NothingBefore { first: way.before.is_none(), left };
+    };
     let work = Work { context, order, way, good, started: Instant::now() };
     let restored = tokio::select! {
         restored = work.run() => restored,
@@ -110,6 +157,8 @@ impl<C: Cloud> Work<'_, C> {
         let mut asked: Option<Instant> = None;
         let mut begun: Option<String> = None;
         let mut alike = 0;
+        // Whether the service's settings have been sent back, which ECS's own way back leaves out.
+        let mut settled = self.way.settings.is_null();
         loop {
             if self.started.elapsed() >= self.context.limits.rollback {
                 let took = human(self.started.elapsed());
@@ -123,7 +172,13 @@ impl<C: Cloud> Work<'_, C> {
                 return Err("the service shows no deployment".to_owned());
             };
             self.tell(&service, primary);
-            if primary.task_definition == self.good {
+            // One that goes back by itself is not disturbed.
+            let may_settle =
+                primary.rollout != Rollout::InProgress || primary.id == self.way.deployment;
+            if primary.task_definition == self.good && !settled && may_settle {
+                begun = self.update(primary).await?.or(begun);
+                (asked, settled, alike) = (Some(Instant::now()), true, 0);
+            } else if primary.task_definition == self.good {
                 if primary.rollout == Rollout::Failed {
                     return Err(format!("its rollout failed as well: {}", primary.reason));
                 }
@@ -144,7 +199,11 @@ impl<C: Cloud> Work<'_, C> {
             } else if primary.id == self.way.deployment || self.is_ecs_own(primary) {
                 alike = 0;
                 if asked.is_none_or(|at| at.elapsed() >= ECS_BEGINS) {
-                    begun = self.ask(primary, asked.is_some()).await?.or(begun);
+                    let told = self.tell_ecs(asked.is_some()).await;
+                    if !told {
+                        begun = self.update(primary).await?.or(begun);
+                        settled = true;
+                    }
                     asked = Some(Instant::now());
                 }
             } else if self.way.before.as_ref() != Some(&primary.id) {
@@ -163,9 +222,8 @@ impl<C: Cloud> Work<'_, C> {
             && self.way.before.as_ref() != Some(&primary.id)
     }
 
-    /// Tells ECS to go back, unless it does so already. Gives the new deployment's id, if it is
-    /// known.
-    async fn ask(&self, primary: &Deployment, again: bool) -> Result<Option<String>, String> {
+    /// Tells ECS to go back to what ran before, unless it does so already. Whether it does.
+    async fn tell_ecs(&self, again: bool) -> bool {
         let record = self.record().await;
         // ECS goes back to what ran before. If that is not what is meant, it has to be told.
         let ecs_knows = self.way.before_runs.as_deref() == Some(self.good);
@@ -175,20 +233,25 @@ impl<C: Cloud> Work<'_, C> {
         {
             use ServiceDeploymentStatus as Status;
             match record.status {
-                Status::RollbackRequested | Status::RollbackInProgress => return Ok(None),
-                // Refused where the deployment has just ended, or on an ECS without it: then the
-                // update below does the same.
-                Status::Pending | Status::InProgress
-                    if self.context.cloud.roll_back(&record.arn).await.is_ok() =>
-                {
-                    return Ok(None);
+                Status::RollbackRequested | Status::RollbackInProgress => return true,
+                // Refused where the deployment has just ended, or on an ECS without it: then an
+                // update does the same.
+                Status::Pending | Status::InProgress => {
+                    return self.context.cloud.roll_back(&record.arn).await.is_ok();
                 }
                 _ => {}
             }
         }
+        false
+    }
+
+    /// Has the service run what is good, with the settings that it had. Gives the new deployment's
+    /// id, if it is known.
+    async fn update(&self, primary: &Deployment) -> Result<Option<String>, String> {
         let update = Update {
             service: self.order.service.clone(),
             task_definition: Some(self.good.to_owned()),
+            settings: self.way.settings.clone(),
             ..Update::default()
         };
         let service = apply(self.context.cloud, &update, Some(&primary.id)).await;

@@ -8,12 +8,13 @@ mod follow;
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::cloud::{self, Cloud, CloudError, Deployment, Rollout, Service, Update};
 use crate::config::ServiceName;
 use crate::decide::{Cause, Limits};
+use crate::desired;
 use crate::evidence::Evidence;
 use crate::interrupt::Stop;
 use crate::tell::Tell;
@@ -65,6 +66,8 @@ pub(crate) struct Way {
     pub(crate) before_runs: Option<String>,
     /// What to go back to.
     pub(crate) last_good: Option<String>,
+    /// What else to go back to: members of UpdateService, or null.
+    pub(crate) settings: Value,
     /// When it began, on the cloud's clock.
     pub(crate) since: SystemTime,
     /// When it began, on ours.
@@ -183,6 +186,7 @@ pub(crate) async fn begin<C: Cloud>(
             before: None,
             before_runs: None,
             last_good: None,
+            settings: Value::Null,
             since,
             started,
         };
@@ -192,6 +196,7 @@ pub(crate) async fn begin<C: Cloud>(
         };
     };
     let last_good = last_good(&before, order);
+    let settings = former(&before.document, &order.settings);
     let primary = before.primary();
     let before_id = primary.map(|primary| primary.id.clone());
     let before_runs = primary.map(|primary| primary.task_definition.clone());
@@ -200,6 +205,7 @@ pub(crate) async fn begin<C: Cloud>(
         before: before_id.clone(),
         before_runs: before_runs.clone(),
         last_good: last_good.clone(),
+        settings: settings.clone(),
         since,
         started,
     };
@@ -261,7 +267,8 @@ async fn after_all<C: Cloud>(
         Ok(Some(service)) => match service.primary() {
             Some(primary)
                 if primary.task_definition == order.task_definition
-                    && Some(&primary.id) != way.before.as_ref() =>
+                    && (Some(&primary.id) != way.before.as_ref()
+                        || has(&service.document, &order.settings)) =>
             {
                 Moved::Yes(Way { deployment: primary.id.clone(), ..way })
             }
@@ -272,6 +279,29 @@ async fn after_all<C: Cloud>(
     NotBegun { error, moved }
 }
 
+/// Whether a service has settings that were to change. Other settings do not always make another
+/// deployment.
+fn has(document: &Value, settings: &Value) -> bool {
+    let mut members = settings.as_object().into_iter().flatten().peekable();
+    members.peek().is_some()
+        && members.all(|(name, wanted)| desired::covers(document.get(name), wanted))
+}
+
+/// What a service has of the settings that are to change. What ECS does not tell is not set.
+fn former(document: &Value, settings: &Value) -> Value {
+    let members = settings.as_object().into_iter().flatten().filter_map(|(name, wanted)| {
+        let former = document.get(name).cloned().or(match wanted {
+            Value::Array(_) => Some(Value::Array(Vec::new())),
+            Value::Number(_) => Some(0.into()),
+            Value::Bool(_) => Some(false.into()),
+            _ => None,
+        });
+        Some((name.clone(), former?))
+    });
+    let members: Map<String, Value> = members.collect();
+    if members.is_empty() { Value::Null } else { Value::Object(members) }
+}
+
 /// What the service can go back to: what its newest completed deployment runs. If there is none, or
 /// it is from a release that was cut off, what the last release says that went well.
 fn last_good(before: &Service, order: &Order) -> Option<String> {
@@ -280,7 +310,9 @@ fn last_good(before: &Service, order: &Order) -> Option<String> {
     };
     let completed = before.deployments.iter().find(trusted);
     let completed = completed.map(|one| one.task_definition.clone());
-    completed.or_else(|| order.last_good.clone()).filter(|good| *good != order.task_definition)
+    // The same task definition is something to go back to if it had other settings.
+    let is_other = |good: &String| *good != order.task_definition || !order.settings.is_null();
+    completed.or_else(|| order.last_good.clone()).filter(is_other)
 }
 
 /// Creates the service. Gives its first deployment's id.

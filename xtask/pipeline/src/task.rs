@@ -13,6 +13,7 @@ use crate::cloud::{
     self, Cloud, CloudError, Failure, LogLine, LogStart, RunTask, Task, TaskDefinition, Tasks,
 };
 use crate::config::ServiceName;
+use crate::deploy::FailedTask;
 use crate::evidence::{DeadTask, autopsy, stream};
 use crate::report::human;
 use crate::rollout::{Context, PATIENCE, patiently, token};
@@ -67,12 +68,35 @@ pub(crate) enum TaskError {
     Failed { name: String, task: Box<DeadTask> },
     #[error("{name} was started as task {task}, but ECS does not know that task")]
     Lost { name: String, task: String },
-    #[error("{name} has not ended within {}; task {task} was stopped", human(*.limit))]
-    TimedOut { name: String, task: String, limit: Duration },
+    #[error(
+        "{name} has not ended within {}; task {task} {}", human(*.limit),
+        if *.stopped { "was stopped" } else { "could NOT be stopped, and goes on" }
+    )]
+    TimedOut { name: String, task: String, limit: Duration, stopped: bool },
+    #[error("interrupted; {name} was not started")]
+    NotStarted { name: String },
     #[error("interrupted; {name} (task {task}) {}", if *.stopped { "was stopped" } else { "goes on" })]
     Interrupted { name: String, task: String, stopped: bool },
     #[error(transparent)]
     Cloud(#[from] CloudError),
+}
+
+impl TaskError {
+    /// What is known of the task, if there is any.
+    #[must_use]
+    pub(crate) fn task(&self) -> Option<FailedTask> {
+        let (task, evidence) = match self {
+            Self::Failed { task, .. } => (&task.id, Some(task.clone())),
+            Self::Busy { task, .. }
+            | Self::Lost { task, .. }
+            | Self::TimedOut { task, .. }
+            | Self::Interrupted { task, .. } => (task, None),
+            Self::Refused { .. } | Self::NotStarted { .. } | Self::Cloud(_) => return None,
+        };
+        let containers = evidence.iter().flat_map(|task| &task.containers);
+        let exit_code = containers.filter_map(|container| container.exit_code).next();
+        Some(FailedTask { task: task.clone(), exit_code, evidence })
+    }
 }
 
 fn reasons(failures: &[Failure]) -> String {
@@ -121,9 +145,15 @@ pub(crate) async fn run<C: Cloud>(
     one_off: &OneOff,
     detach: bool,
 ) -> Result<Finished, TaskError> {
-    single_flight(context, one_off).await?;
     let started = Instant::now();
-    let task = start(context, one_off, started).await?;
+    let task = match running(context, one_off).await? {
+        Some(task) => {
+            let text = format!("task {} runs already; following it", short_id(task.id()));
+            context.tell.row(&one_off.name, one_off.who.as_str(), &text);
+            task
+        }
+        None => start(context, one_off, started).await?,
+    };
     let mut running = Follow {
         context,
         one_off,
@@ -137,26 +167,40 @@ pub(crate) async fn run<C: Cloud>(
     running.follow(detach).await
 }
 
-/// Refuses to be the second.
-async fn single_flight<C: Cloud>(
+/// Whatever looks around, and may do so beside anything.
+const LOOKS: &str = "exec-";
+
+/// Refuses to be the second; unless the first does just what is wanted, as after a run that was
+/// killed: then that is the task.
+async fn running<C: Cloud>(
     context: &Context<'_, C>,
     one_off: &OneOff,
-) -> Result<(), TaskError> {
+) -> Result<Option<Task>, TaskError> {
+    if one_off.name.starts_with(LOOKS) {
+        return Ok(None);
+    }
+    let (all, looks) = (started_by(""), started_by(LOOKS));
     let family = Tasks::Family(one_off.task_definition.family.clone());
     let arns = patiently(PATIENCE, || context.cloud.list_tasks(&family, false)).await?;
     for arns in arns.chunks(100) {
         for task in patiently(PATIENCE, || context.cloud.tasks(arns)).await? {
-            let ours = task.started_by == started_by(&one_off.name);
+            let ours = task.started_by.starts_with(&all) && !task.started_by.starts_with(&looks);
             if ours && !task.has_stopped() {
+                let same = task.started_by == started_by(&one_off.name)
+                    && task.task_definition == one_off.task_definition.arn
+                    && task.command == one_off.command;
+                if same {
+                    return Ok(Some(task));
+                }
                 return Err(TaskError::Busy {
-                    name: one_off.name.clone(),
+                    name: task.started_by.trim_start_matches(&all).to_owned(),
                     task: task.id().to_owned(),
                     by: task.started_by.clone(),
                 });
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Starts it. A cluster may have no room for a moment.
@@ -192,7 +236,9 @@ async fn start<C: Cloud>(
         context.tell.row(name, one_off.who.as_str(), &text);
         tokio::select! {
             () = tokio::time::sleep(PAUSE * 2) => {}
-            () = context.stop.wait() => return Err(refused),
+            () = context.stop.wait() => {
+                return Err(TaskError::NotStarted { name: name.clone() });
+            }
         }
     }
 }
@@ -215,9 +261,9 @@ impl<C: Cloud> Follow<'_, C> {
         let mut last = String::new();
         loop {
             if self.started.elapsed() >= self.context.limits.task {
-                self.end("it took too long").await;
+                let stopped = self.end("it took too long").await;
                 let limit = self.context.limits.task;
-                return Err(TaskError::TimedOut { name, task, limit });
+                return Err(TaskError::TimedOut { name, task, limit, stopped });
             }
             match self.context.cloud.tasks(std::slice::from_ref(&self.arn)).await {
                 Ok(tasks) => match tasks.into_iter().next() {

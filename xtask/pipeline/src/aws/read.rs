@@ -129,6 +129,12 @@ pub(super) fn task(value: &Value) -> Task {
         health: text(value, "healthStatus"),
         started_by: text(value, "startedBy"),
         task_definition: text(value, "taskDefinitionArn"),
+        command: value
+            .get("overrides")
+            .into_iter()
+            .flat_map(|overrides| list(overrides, "containerOverrides"))
+            .flat_map(|container| texts(container, "command"))
+            .collect(),
         stop_code: optional(value, "stopCode"),
         stopped_reason: optional(value, "stoppedReason"),
         created: time(value, "createdAt"),

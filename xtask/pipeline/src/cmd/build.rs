@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Common;
+use super::site::check_registry;
 use crate::config::{Config, ServiceName};
 use crate::error::Error;
 use crate::images::build::build;
@@ -92,6 +93,7 @@ impl Build {
             return Ok(None);
         }
         let asked = async {
+            stop.or_interrupted(check_registry(config)).await?;
             let session = login::sign_in(config, stop).await?;
             let observed = registry::observe(&session, images, stop).await?;
             Ok::<_, Error>((session, observed))

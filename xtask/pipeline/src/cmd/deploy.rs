@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use tokio::time::Instant;
 
 use super::Common;
@@ -17,12 +17,15 @@ use crate::deploy::{
     held,
 };
 use crate::error::Error;
+use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::plan::Action;
-use crate::report::answer;
+use crate::report::{answer, human};
 use crate::stale;
-use crate::store::release::{Release, ServiceRecord, ServiceState, last_good, suspects};
-use crate::tell::{Screen, Tell as _};
+use crate::store::release::{
+    Outcome as Recorded, Release, ServiceRecord, ServiceState, last_good, last_good_of, suspects,
+};
+use crate::tell::{INDENT, Screen, Tell as _};
 
 /// Build, push, migrate, roll out, and check the result
 ///
@@ -77,6 +80,12 @@ pub(crate) enum DeployError {
         crate::config::PATH
     )]
     NoCluster { name: String },
+    #[error(
+        "the time limit of {} was over before anything had begun to change: nothing was done. What \
+         was built is in the registry, so the next deploy is faster; or allow more with --timeout",
+        human(*.timeout)
+    )]
+    NoTimeLeft { timeout: Duration },
 }
 
 impl DeployError {
@@ -85,6 +94,7 @@ impl DeployError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NoImage { .. } => crate::exit_code::BUILD,
+            Self::NoTimeLeft { .. } => crate::exit_code::TIMEOUT,
             Self::Stale(_) | Self::NoCluster { .. } => crate::exit_code::CONFIGURATION,
         }
     }
@@ -108,18 +118,16 @@ impl Deploy {
         if prospect.observed.cluster.is_none() {
             return Err(DeployError::NoCluster { name: config.cluster.clone() }.into());
         }
-        let cut_off = prospect.observed.releases.first().is_some_and(Release::is_unfinished);
-        if !prospect.plan.is_pending() && !cut_off {
-            let version = prospect.source.revision.version();
-            let outcome = Outcome::unchanged(prospect.images.iter().map(|one| one.service.name));
-            return conclude(common, &Report { release: None, version, exit_code: 0, outcome });
+        if !prospect.plan.is_pending() && !is_unproved(&prospect.observed.releases) {
+            return conclude(common, &unchanged(&prospect));
         }
         let version: String = prospect.source.revision.version().chars().take(7).collect();
         let owner = Owner::new(&format!("deploy {version}"));
         let patience = Duration::from_secs(self.wait);
         let asked = Instant::now();
         let work = async || {
-            self.under_lock(&config, &site, prospect, &owner, &screen, (began, asked), stop).await
+            let times = (began, asked);
+            self.under_lock(common, &config, &site, prospect, &owner, &screen, times, stop).await
         };
         let report = held(&site.store, &owner, patience, &screen, stop, work).await??;
         conclude(common, &report)
@@ -133,6 +141,7 @@ impl Deploy {
     #[expect(clippy::too_many_arguments, reason = "all that a deploy is about")]
     async fn under_lock(
         &self,
+        common: &Common,
         config: &Config,
         site: &Site,
         mut prospect: Prospect,
@@ -142,9 +151,17 @@ impl Deploy {
         stop: &Stop,
     ) -> Result<Report, Error> {
         let (root, locked) = (std::env::current_dir()?, Instant::now());
-        if asked.elapsed() > Duration::from_secs(1) {
-            // Whoever had the lock has changed what there is.
-            prospect = stop.or_interrupted(self.look(config, site, stop)).await?;
+        // Whoever had the lock before, and be it a moment ago, may have changed what there is.
+        let planned = prospect.plan;
+        prospect = stop.or_interrupted(self.look(config, site, stop)).await?;
+        if prospect.plan != planned {
+            screen.line(&format!("{INDENT}meanwhile somebody has changed something:"));
+            for line in prospect.plan.to_string().lines() {
+                screen.line(line);
+            }
+        }
+        if !prospect.plan.is_pending() && !is_unproved(&prospect.observed.releases) {
+            return Ok(unchanged(&prospect));
         }
         let good = last_good(&prospect.observed.releases, None).cloned();
         if !self.allow_stale && self.image_tag.is_none() {
@@ -158,14 +175,18 @@ impl Deploy {
             }
         }
         for release in prospect.observed.releases.iter().filter(|one| one.is_unfinished()).take(1) {
-            screen.line(&format!("          {}", half_done(release)));
+            screen.line(&format!("{INDENT}{}", half_done(release)));
         }
         let mut stages = vec![("plan", began), ("lock", asked), ("check", locked)];
         stages.push(("build", Instant::now()));
         self.build(config, &mut prospect, screen, stop).await?;
         stages.push(("", Instant::now()));
-        let (job, images) = self.job(config, &prospect)?;
         let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
+        let left = timeout.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(DeployError::NoTimeLeft { timeout }.into());
+        }
+        let (job, images) = self.job(config, &prospect)?;
         let making = Making {
             source: prospect.source.revision.clone(),
             job,
@@ -174,10 +195,32 @@ impl Deploy {
             observed: &prospect.observed,
             who: &owner.who,
             token: &owner.token,
-            limits: limits(timeout.saturating_sub(began.elapsed())),
+            limits: limits(left),
+            resume: self.resume(common, &prospect.source.revision),
             began: stages,
         };
         make(config, site, screen, making, stop).await
+    }
+
+    /// The command that goes on where this one leaves it to AWS.
+    fn resume(&self, common: &Common, source: &Revision) -> String {
+        let mut words = vec!["deploy".to_owned()];
+        // Of uncommitted changes no image is found again: the same sources make it once more.
+        if !source.dirty {
+            words.extend(["--image-tag".to_owned(), source.version()]);
+        }
+        if let Some(service) = self.service {
+            words.extend(["--service".to_owned(), service.to_string()]);
+        }
+        if let Some(choice) = self.on_failure.to_possible_value()
+            && self.on_failure != OnFailure::default()
+        {
+            words.extend(["--on-failure".to_owned(), choice.get_name().to_owned()]);
+        }
+        if source.dirty && self.allow_stale {
+            words.push("--allow-stale".to_owned());
+        }
+        common.command(words)
     }
 
     /// Makes the images that are missing.
@@ -215,7 +258,6 @@ impl Deploy {
         prospect: &Prospect,
     ) -> Result<(Job, BTreeMap<ServiceName, ServiceRecord>), Error> {
         let observed = &prospect.observed;
-        let good = last_good(&observed.releases, None);
         let mut services = Vec::new();
         let mut records = BTreeMap::new();
         for image in &prospect.images {
@@ -229,7 +271,8 @@ impl Deploy {
                 Some(current) => Definition::Known(current.arn.clone()),
                 None => Definition::New(prospect.desired.task_definition(who, reference)?.document),
             };
-            let known = good.and_then(|good| good.services.get(&who));
+            let known = last_good_of(&observed.releases, who);
+            let known = known.and_then(|good| good.services.get(&who));
             services.push(ServiceJob {
                 who,
                 level: image.service.level,
@@ -248,6 +291,7 @@ impl Deploy {
                     task_definition: None,
                     before: current.map(|current| current.arn.clone()),
                     state: if unchanged { ServiceState::Unchanged } else { ServiceState::Pending },
+                    evidence: None,
                 },
             );
         }
@@ -258,17 +302,55 @@ impl Deploy {
             command: vec!["migrate".to_owned()],
         });
         let (on_failure, on_interrupt) = (self.on_failure, self.on_interrupt);
-        let verify = observed.releases.first().is_some_and(Release::is_unfinished);
+        let verify = is_unproved(&observed.releases);
         Ok((Job { services, migrate, verify, on_failure, on_interrupt }, records))
     }
 }
 
-impl Outcome {
-    /// Of a deploy that had nothing to do.
-    fn unchanged(services: impl Iterator<Item = ServiceName>) -> Self {
-        let mut outcome = Self::of_services(services);
-        outcome.all_unchanged();
-        outcome.end = End::Unchanged;
-        outcome
+/// Whether nobody has seen what serves answer: the newest release that changed anything was cut off,
+/// or did not end well.
+fn is_unproved(releases: &[Release]) -> bool {
+    let mut releases = releases.iter().filter(|one| one.outcome != Recorded::NotBegun);
+    releases.next().is_some_and(Release::is_unproved)
+}
+
+/// Of a deploy that has nothing to do.
+fn unchanged(prospect: &Prospect) -> Report {
+    let services = prospect.images.iter().map(|image| image.service.name);
+    let mut outcome = Outcome::of_services(services);
+    outcome.all_unchanged();
+    outcome.end = End::Unchanged;
+    let version = prospect.source.revision.version();
+    Report { release: None, version, exit_code: outcome.end.exit_code(), resume: None, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches as _;
+
+    fn resume(line: &str, dirty: bool) -> String {
+        let line = format!("xtask {line}");
+        let matches = crate::command_line().get_matches_from(line.split(' '));
+        let cli = crate::Cli::from_arg_matches(&matches).unwrap();
+        let crate::Command::Deploy(deploy) = cli.command else { panic!("{line}") };
+        let source = Revision {
+            commit: "c0ffee".to_owned(),
+            subject: String::new(),
+            branch: None,
+            dirty,
+            time: String::new(),
+        };
+        deploy.resume(&cli.common, &source)
+    }
+
+    #[test]
+    fn the_command_that_goes_on_means_the_same_deploy() {
+        let plain = "cargo xtask deploy --image-tag c0ffee";
+        assert_eq!(resume("deploy --on-interrupt detach --timeout 9", false), plain);
+        let all = " --service users --on-failure stop --config a.toml";
+        assert_eq!(resume(&format!("deploy{all}"), false), format!("{plain}{all}"));
+        // No image is found by a version that does not tell all.
+        assert_eq!(resume("deploy", true), "cargo xtask deploy");
     }
 }

@@ -117,7 +117,9 @@ impl Exec {
             Ok(_) => Ok(exit_code::OK),
             Err(error) => {
                 let exit_code = match &error {
-                    TaskError::Interrupted { .. } => exit_code::INTERRUPTED,
+                    TaskError::Interrupted { .. } | TaskError::NotStarted { .. } => {
+                        exit_code::INTERRUPTED
+                    }
                     TaskError::TimedOut { .. } => exit_code::TIMEOUT,
                     _ => exit_code::ERROR,
                 };
@@ -166,7 +168,7 @@ async fn attach(session: &Session, region: &str) -> Result<u8, Error> {
 }
 
 /// One line that a shell would take apart into the same words: ECS takes no list.
-fn words(command: &[String]) -> String {
+pub(super) fn words(command: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
     let quoted = command.iter().map(|word| {
         if !word.is_empty() && word.chars().all(plain) {

@@ -102,7 +102,7 @@ mod tests {
         let mut back = release("2026-11-18.3", Outcome::Released);
         back.rollback_to = Some("2026-11-18.1".parse().unwrap());
         let mut broken = release("2026-11-18.2", Outcome::RolledBack);
-        broken.note = Some("users: 3 of 3 tasks stopped at start".to_owned());
+        broken.note = Some("users: 3 tasks stopped at start".to_owned());
         let report = Report(vec![
             release("2026-11-18.10", Outcome::Started),
             back,
@@ -114,7 +114,7 @@ mod tests {
         2026-11-18.3   11:06 UTC  released                 3m04s  c0ffee "Ask before removing a user", ada@laptop
                        back to 2026-11-18.1
         2026-11-18.2   11:06 UTC  rolled back              3m04s  c0ffee "Ask before removing a user", ada@laptop
-                       users: 3 of 3 tasks stopped at start
+                       users: 3 tasks stopped at start
         2026-11-18.1   11:06 UTC  released                 3m04s  c0ffee "Ask before removing a user", ada@laptop
         "#);
         assert!(Report(Vec::new()).to_string().contains("no release yet"));

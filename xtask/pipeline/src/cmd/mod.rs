@@ -58,6 +58,19 @@ impl Common {
     pub(crate) fn config(&self) -> Result<Config, Error> {
         Ok(Config::load(&self.config, &self.set)?)
     }
+
+    /// A command that means the same configuration, as a person would type it.
+    #[must_use]
+    fn command(&self, words: impl IntoIterator<Item = String>) -> String {
+        let mut words: Vec<String> = words.into_iter().collect();
+        if self.config.as_os_str() != crate::config::PATH {
+            words.extend(["--config".to_owned(), self.config.to_string_lossy().into_owned()]);
+        }
+        for set in &self.set {
+            words.extend(["--set".to_owned(), set.to_string()]);
+        }
+        format!("cargo xtask {}", exec::words(&words))
+    }
 }
 
 /// Looks at what is to be built, and that it can be.
@@ -74,6 +87,30 @@ async fn observe(
         .map(|service| Image::new(config, service, &source.revision))
         .collect();
     Ok((source, images))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_type_means_the_same_configuration() {
+        let common = |config: &str, set: &[&str]| Common {
+            config: PathBuf::from(config),
+            set: set.iter().map(|set| set.parse().unwrap()).collect(),
+            output: Output::Text,
+        };
+        let command =
+            |common: Common| common.command(["rollback", "2026-11-23.1"].map(str::to_owned));
+        let plain = command(common(crate::config::PATH, &[]));
+        assert_eq!(plain, "cargo xtask rollback 2026-11-23.1");
+        let other = command(common("ecs/staging copy.toml", &["deploy.timeout=60", "name=shop"]));
+        assert_eq!(
+            other,
+            "cargo xtask rollback 2026-11-23.1 --config 'ecs/staging copy.toml' --set \
+             deploy.timeout=60 --set 'name=\"shop\"'"
+        );
+    }
 }
 
 /// Whether this is continuous integration.

@@ -14,7 +14,7 @@ use crate::interrupt::Stop;
 use crate::migrations;
 use crate::observe::Observed;
 use crate::plan::{Plan, plan};
-use crate::store::release::last_good;
+use crate::store::release::last_good_of;
 
 /// What is about to happen.
 pub(crate) struct Prospect {
@@ -52,6 +52,8 @@ impl Prospect {
             site.observe(config),
         );
         let (mut source, observed) = looked?;
+        // What lies here is what is released, unless a tag names something else.
+        let is_here = tag.is_none_or(|tag| tag == source.revision.commit && !source.revision.dirty);
         if let Some(tag) = tag {
             source.revision = source.revision.tagged(tag);
         }
@@ -81,7 +83,8 @@ impl Prospect {
                 }
             }
         }
-        let good = last_good(&observed.releases, None).map(|release| release.version.as_str());
+        let good = last_good_of(&observed.releases, ServiceName::Users);
+        let good = good.map(|release| release.version.as_str()).filter(|_| is_here);
         let pending = migrations::pending(&root, good, stop).await?;
         let mut plan = plan(config, &source.revision, &observed, &desired, &known, pending)?;
         plan.notes.extend(unanswered);

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Common;
+use super::site::check_registry;
 use crate::config::{Config, ServiceName};
 use crate::error::Error;
 use crate::images::build::build;
@@ -33,6 +34,7 @@ impl Push {
     /// Builds, pushes and reports.
     pub(crate) async fn run(&self, common: &Common, stop: &Stop) -> Result<(), Error> {
         let config = common.config()?;
+        stop.or_interrupted(check_registry(&config)).await?;
         let (source, images) = super::observe(&config, self.service, stop).await?;
         let images = ship(&config, &source, images, self.force, stop).await?;
         let version = source.revision.version();

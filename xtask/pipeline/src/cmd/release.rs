@@ -43,6 +43,8 @@ pub(super) struct Making<'a> {
     pub(super) token: &'a str,
     /// How long it may take, from now.
     pub(super) limits: Limits,
+    /// The command that goes on with it, should AWS be left to.
+    pub(super) resume: String,
     /// What the stages before took.
     pub(super) began: Vec<(&'static str, Instant)>,
 }
@@ -56,6 +58,8 @@ pub(crate) struct Report {
     pub(crate) version: String,
     /// The program's exit code.
     pub(crate) exit_code: u8,
+    /// The command that goes on with it, if AWS was left to.
+    pub(crate) resume: Option<String>,
     /// The rest.
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
@@ -92,7 +96,7 @@ pub(super) async fn make(
     making: Making<'_>,
     stop: &Stop,
 ) -> Result<Report, Error> {
-    let Making { source, job, images, rollback_to, observed, who, token, limits, began } = making;
+    let Making { source, job, images, rollback_to, observed, who, token, limits, .. } = making;
     let version = source.version();
     let draft = |id: ReleaseId, started: u64| Release {
         id,
@@ -115,7 +119,7 @@ pub(super) async fn make(
     let recorder = Recorder::new(&site.store, record, smoke);
     let context = Context { cloud: &site.aws, limits: &limits, tell: screen, stop };
     let mut outcome = run(&context, &recorder, &job).await;
-    outcome.took_before(&began);
+    outcome.took_before(&making.began);
     let id = recorder.id().await;
     if let Err(error) = recorder.finish(&outcome, site.aws.now()).await {
         screen.line(&format!("the record of {id} could not be completed: {error}"));
@@ -124,7 +128,15 @@ pub(super) async fn make(
         close_unfinished(site, observed, &id, screen).await;
     }
     let exit_code = outcome.end.exit_code();
-    Ok(Report { release: Some(id.to_string()), version: source.version(), exit_code, outcome })
+    let detached = matches!(outcome.end, End::Interrupted { detached: true, .. });
+    let resume = Some(making.resume).filter(|_| detached);
+    Ok(Report {
+        release: Some(id.to_string()),
+        version: source.version(),
+        exit_code,
+        resume,
+        outcome,
+    })
 }
 
 /// Asks the application whether it is this release.
@@ -184,17 +196,38 @@ pub(crate) fn last_words(report: &Report) -> Option<String> {
     Some(match &report.outcome.end {
         End::Released | End::Unchanged => return None,
         End::TaskFailed { message } => format!("{message}; no service was touched"),
-        End::Failed { restored: true, .. } => format!("{failure}rolled back: {restored}"),
+        End::Failed { restored: true, kept, .. } => {
+            let (back, kept_on) = (report.outcome.back(), names(&report.outcome.kept()));
+            match (back.is_empty(), kept) {
+                (true, false) => format!("{failure}nothing had moved"),
+                (true, true) => {
+                    format!("{failure}{kept_on} runs the new release on, as --on-failure asks")
+                }
+                (false, true) => format!(
+                    "{failure}{} went back, and {kept_on} runs the new release on, as \
+                     --on-failure asks",
+                    names(&back)
+                ),
+                (false, false) => format!("{failure}rolled back: {restored}"),
+            }
+        }
         End::Failed { .. } if report.outcome.had_nothing_before() => {
             format!("{failure}it was the first release, so there is nothing to go back to")
         }
-        End::SmokeFailed { message, restored: true } => {
+        End::SmokeFailed { message, restored: true, .. } => {
             format!("rolled back, because {message}: {restored}")
         }
-        End::Interrupted { detached: true, .. } => format!(
-            "interrupted; AWS goes on. To wait for the end of it: cargo xtask deploy --image-tag {}",
-            report.version
-        ),
+        End::SmokeFailed { message, kept: true, .. } if report.outcome.kept().is_empty() => {
+            format!("{message}; nothing had moved, so nothing was taken back")
+        }
+        End::SmokeFailed { message, kept: true, .. } => {
+            format!("{message}; the new release runs on, as --on-failure asks")
+        }
+        End::Interrupted { detached: true, moved, .. } => {
+            let what = if *moved { "AWS" } else { "no service was touched; the migration" };
+            let resume = report.resume.as_deref().unwrap_or("cargo xtask status");
+            format!("interrupted; {what} goes on. To wait for the end of it: {resume}")
+        }
         End::Interrupted { moved: false, .. } => "interrupted; no service was touched".to_owned(),
         End::Interrupted { restored: true, .. } => format!("interrupted; {restored}"),
         End::Broken { message, restored: true } => message.clone(),
@@ -209,6 +242,11 @@ pub(crate) fn last_words(report: &Report) -> Option<String> {
              runs"
         ),
     })
+}
+
+/// `users and client`.
+fn names(services: &[ServiceName]) -> String {
+    services.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" and ")
 }
 
 /// The limits of a deploy that may take so long in all.

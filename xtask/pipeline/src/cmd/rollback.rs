@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::store::release::{
-    Release, ReleaseId, ServiceRecord, ServiceState, find, last_good, suspects,
+    Release, ReleaseId, ServiceRecord, ServiceState, find, last_good, last_good_of, suspects,
 };
 use crate::tell::{INDENT, Screen, Tell as _};
 
@@ -78,7 +78,6 @@ impl Rollback {
                 time: String::new(),
             };
             screen.line(&format!("rollback  to {}: {source}", target.id));
-            let serving = last_good(&observed.releases, None);
             let mut services = Vec::new();
             let mut images = std::collections::BTreeMap::new();
             for (who, record) in &target.services {
@@ -87,7 +86,8 @@ impl Rollback {
                 let now = observed.services.get(who).and_then(|one| one.service.as_ref());
                 let now = now.map(|service| service.task_definition.clone());
                 screen.line(&format!("{INDENT}~ {who:8} {}", crate::cloud::short(arn)));
-                let last_good = serving.and_then(|release| release.services.get(who));
+                let last_good = last_good_of(&observed.releases, *who);
+                let last_good = last_good.and_then(|release| release.services.get(who));
                 services.push(ServiceJob {
                     who: *who,
                     level: service.level,
@@ -99,9 +99,13 @@ impl Rollback {
                     suspects: suspects(&observed.releases, *who),
                 });
                 let state = ServiceState::Pending;
-                images.insert(*who, ServiceRecord { before: now, state, ..record.clone() });
+                images.insert(
+                    *who,
+                    ServiceRecord { before: now, state, evidence: None, ..record.clone() },
+                );
             }
             let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
+            let back = ["rollback".to_owned(), target.id.to_string()];
             let making = Making {
                 source,
                 job: Job {
@@ -117,6 +121,7 @@ impl Rollback {
                 who: &owner.who,
                 token: &owner.token,
                 limits: limits(timeout),
+                resume: common.command(back),
                 began: vec![("plan", began), ("", Instant::now())],
             };
             make(&config, &site, &screen, making, stop).await

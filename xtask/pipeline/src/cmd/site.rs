@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 
 use crate::aws::{self, Aws};
 use crate::cloud::Identity;
-use crate::config::Config;
+use crate::config::{Config, Login};
 use crate::error::Error;
 use crate::observe::{self, Observed};
 use crate::store::s3::Bucket;
@@ -48,6 +48,19 @@ impl Site {
     pub(crate) async fn observe(&self, config: &Config) -> Result<Observed, Error> {
         Ok(observe::observe(&self.aws, &self.store, config, self.identity.clone()).await?)
     }
+}
+
+/// Makes sure that a push goes to the account that it is meant for, where that is said: only ECR's
+/// registry belongs to one.
+///
+/// # Errors
+/// The credentials are of another account, or AWS does not answer.
+pub(crate) async fn check_registry(config: &Config) -> Result<(), Error> {
+    let said = std::env::var_os(ACCOUNT_VARIABLE).is_some_and(|account| !account.is_empty());
+    if said && config.login == Login::Ecr {
+        Site::connect(config).await?;
+    }
+    Ok(())
 }
 
 /// The process's environment. Not to be printed.

@@ -17,7 +17,7 @@ use crate::interrupt::Stop;
 use crate::observe;
 use crate::report::answer;
 use crate::store::lock::{Holder, Lock};
-use crate::store::release::{Release, last_good, newest};
+use crate::store::release::{Release, last_good, last_good_of, newest};
 
 /// Events of ECS that are shown where something is not as it should be.
 const EVENTS: usize = 3;
@@ -93,10 +93,10 @@ async fn look(config: &Config, site: &Site, only: Option<ServiceName>) -> Result
         async { Ok(newest(&site.store, 20).await?) },
     )?;
     let release = last_good(&releases, None).cloned();
+    let releases = &releases;
     let looked = config.services(only).map(|wanted| {
         let service = services.get(&wanted.name).and_then(|running| running.service.as_ref());
-        let good = release
-            .as_ref()
+        let good = last_good_of(releases, wanted.name)
             .and_then(|release| release.services.get(&wanted.name)?.task_definition.clone());
         async move {
             match service {
@@ -298,6 +298,7 @@ mod tests {
             health: "HEALTHY".to_owned(),
             started_by: "ecs-svc/1".to_owned(),
             task_definition: "task-definition/shop-users-td:42".to_owned(),
+            command: Vec::new(),
             stop_code: None,
             stopped_reason: None,
             created: None,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Common;
-use crate::aws::{self, Aws};
+use super::site::Site;
 use crate::cloud::{Cloud as _, TaskDefinition};
 use crate::config::{Config, ServiceName};
 use crate::decide::Limits;
@@ -19,7 +19,6 @@ use crate::error::Error;
 use crate::interrupt::Stop;
 use crate::report::{answer, human};
 use crate::rollout::{Context, read};
-use crate::store::s3::Bucket;
 use crate::task::{Finished, OneOff, TaskError, run};
 use crate::tell::{Screen, Tell as _};
 
@@ -119,7 +118,9 @@ impl RunError {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Task(TaskError::Interrupted { .. }) => crate::exit_code::INTERRUPTED,
+            Self::Task(TaskError::Interrupted { .. } | TaskError::NotStarted { .. }) => {
+                crate::exit_code::INTERRUPTED
+            }
             Self::Task(TaskError::TimedOut { .. }) => crate::exit_code::TIMEOUT,
             Self::Task(TaskError::Busy { .. }) => crate::exit_code::LOCKED,
             Self::Task(_) => crate::exit_code::DATABASE_TASK,
@@ -224,14 +225,11 @@ async fn on_ecs(
     let name = command.first().copied().unwrap_or_default().to_owned();
     let config = common.config()?;
     let users = config.service(ServiceName::Users);
-    let sdk = aws::sdk().await?;
-    let aws = Aws::new(&sdk, &config.cluster);
+    let Site { aws, store, .. } = stop.or_interrupted(Site::connect(&config)).await?;
     let service = read(&aws, &users.ecs_service, Duration::from_secs(10)).await?;
     let service = service.ok_or_else(|| RunError::NoService(users.ecs_service.clone()))?;
     let definition = aws.task_definition(&service.task_definition).await?;
     check(&config, &definition)?;
-    let account = aws.identity().await?.account;
-    let bucket = Bucket::new(&sdk, config.bucket(&account));
     let screen = Screen::new();
     let limits = Limits { task: Duration::from_secs(shared.timeout), ..Limits::default() };
     let context = Context { cloud: &aws, limits: &limits, tell: &screen, stop };
@@ -246,7 +244,7 @@ async fn on_ecs(
     let patience = Duration::from_secs(shared.wait);
     let owner = Owner::new(&name);
     let work = async || run(&context, &one_off, false).await;
-    let finished = match held(&bucket, &owner, patience, &screen, stop, work).await? {
+    let finished = match held(&store, &owner, patience, &screen, stop, work).await? {
         Ok(finished) => finished,
         Err(error) => {
             screen.done(&name, users.name.as_str(), "✗");

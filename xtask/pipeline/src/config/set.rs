@@ -30,6 +30,12 @@ impl FromStr for Set {
     }
 }
 
+impl std::fmt::Display for Set {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
 impl Set {
     /// Writes the value where its key says, in tables that are made if need be.
     ///

@@ -41,6 +41,7 @@ impl HeldError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Lock(LockError::Held { .. }) => crate::exit_code::LOCKED,
+            Self::Lock(LockError::Store(error)) => error.exit_code(),
             Self::Lock(_) => crate::exit_code::ERROR,
             Self::Lost(_) => crate::exit_code::ROLLBACK_FAILED,
             Self::Interrupted(_) => crate::exit_code::INTERRUPTED,
@@ -167,14 +168,29 @@ impl<'a, S: Store, F: AsyncFn() -> Result<String, String>> Recorder<'a, S, F> {
                     (ServiceEnd::Unchanged, None) => ServiceState::Unchanged,
                     (ServiceEnd::Rolled { .. }, None) => ServiceState::Rolled,
                     (ServiceEnd::Detached, None) => ServiceState::Rolling,
-                    (ServiceEnd::NotBegun | ServiceEnd::Failed { .. }, None) => entry.state,
+                    (ServiceEnd::NotBegun, None) => entry.state,
+                    // It was not to go back, because it had not moved; or nobody can tell.
+                    (ServiceEnd::Failed { .. }, None) if outcome.end.is_restored() => {
+                        ServiceState::Pending
+                    }
+                    (ServiceEnd::Failed { .. }, None) => ServiceState::Broken,
                 };
+                if let ServiceEnd::Failed { evidence, .. } = &service.end {
+                    entry.evidence = Some((**evidence).clone());
+                }
             }
         }
-        record.release.migration = outcome
-            .migration
-            .as_ref()
-            .map(|done| MigrationRecord { task: done.task.clone(), exit_code: Some(0) });
+        if let Some(done) = &outcome.migration {
+            let task = done.task.clone();
+            record.release.migration =
+                Some(MigrationRecord { task, exit_code: Some(0), evidence: None });
+        } else if let Some(failed) = &outcome.failed_task {
+            record.release.migration = Some(MigrationRecord {
+                task: failed.task.clone(),
+                exit_code: failed.exit_code,
+                evidence: failed.evidence.as_deref().cloned(),
+            });
+        }
         let timings = outcome.timings.iter();
         record.release.timings =
             timings.map(|timing| (timing.stage.to_owned(), timing.seconds)).collect();
@@ -201,15 +217,16 @@ impl<'a, S: Store, F: AsyncFn() -> Result<String, String>> Recorder<'a, S, F> {
 }
 
 /// What the record says about the end.
-fn recorded(outcome: &Outcome) -> Recorded {
+pub(crate) fn recorded(outcome: &Outcome) -> Recorded {
     let moved = outcome.services.iter().any(|service| {
-        !matches!(service.end, ServiceEnd::NotBegun | ServiceEnd::Unchanged)
+        matches!(service.end, ServiceEnd::Rolled { .. } | ServiceEnd::Detached)
             || service.restored.is_some()
     });
     match &outcome.end {
         End::Released | End::Unchanged => Recorded::Released,
         End::Interrupted { detached: true, .. } => Recorded::Detached,
         End::TaskFailed { .. } => Recorded::NotBegun,
+        End::Failed { restored: true, kept: true, .. } => Recorded::InPart,
         End::Failed { restored: true, .. }
         | End::SmokeFailed { restored: true, .. }
         | End::Interrupted { restored: true, .. }
@@ -261,7 +278,7 @@ impl<S: Store, F: AsyncFn() -> Result<String, String>> Around for Recorder<'_, S
             }
             Note::Migrating => {
                 record.release.migration =
-                    Some(MigrationRecord { task: String::new(), exit_code: None });
+                    Some(MigrationRecord { task: String::new(), exit_code: None, evidence: None });
             }
             Note::Migrated => {
                 if let Some(migration) = &mut record.release.migration {

@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) services: Vec<ServiceOutcome>,
     /// The database's task, if it ran to its end.
     pub(crate) migration: Option<Finished>,
+    /// The database's task, if it did not end well.
+    pub(crate) failed_task: Option<FailedTask>,
     /// What the smoke check saw.
     pub(crate) smoke: Option<String>,
     /// Where the time went.
@@ -42,6 +44,17 @@ pub(crate) struct Timing {
     pub(crate) seconds: f64,
 }
 
+/// A task that did not do what it was for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct FailedTask {
+    /// Its id.
+    pub(crate) task: String,
+    /// What its program returned, if it did.
+    pub(crate) exit_code: Option<i32>,
+    /// What it died of, if it is dead.
+    pub(crate) evidence: Option<Box<DeadTask>>,
+}
+
 /// How a deploy ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "result")]
@@ -52,10 +65,11 @@ pub(crate) enum End {
     Released,
     /// The database's task failed; nothing has moved.
     TaskFailed { message: String },
-    /// A service did not come up.
-    Failed { restored: bool, timed_out: bool },
-    /// It came up, and does not answer as it should.
-    SmokeFailed { message: String, restored: bool },
+    /// A service did not come up. What was to go back is back, if it is `restored`; `kept`: others
+    /// run the new release on, as was asked.
+    Failed { restored: bool, timed_out: bool, kept: bool },
+    /// It came up, and does not answer as it should. `kept`: nothing was to go back.
+    SmokeFailed { message: String, restored: bool, kept: bool },
     /// Somebody wanted the end.
     Interrupted { moved: bool, detached: bool, restored: bool },
     /// The cloud, or the record, failed us.
@@ -67,8 +81,12 @@ impl End {
     #[must_use]
     pub(super) fn with_restored(self, good: bool) -> Self {
         match self {
-            Self::Failed { timed_out, .. } => Self::Failed { restored: good, timed_out },
-            Self::SmokeFailed { message, .. } => Self::SmokeFailed { message, restored: good },
+            Self::Failed { timed_out, kept, .. } => {
+                Self::Failed { restored: good, timed_out, kept }
+            }
+            Self::SmokeFailed { message, kept, .. } => {
+                Self::SmokeFailed { message, restored: good, kept }
+            }
             Self::Interrupted { moved, detached, .. } => {
                 Self::Interrupted { moved, detached, restored: good }
             }
@@ -82,8 +100,8 @@ impl End {
     #[must_use]
     pub(super) fn and(self, later: Self) -> Self {
         match (self, later) {
-            (Self::Failed { restored: good, timed_out }, Self::Failed { restored, .. }) => {
-                Self::Failed { restored: good && restored, timed_out }
+            (Self::Failed { restored: good, timed_out, kept }, Self::Failed { restored, .. }) => {
+                Self::Failed { restored: good && restored, timed_out, kept }
             }
             (Self::Failed { restored: good, .. }, later) => {
                 let also = later.is_restored();
@@ -93,8 +111,8 @@ impl End {
         }
     }
 
-    /// Whether everything that moved is where it was.
-    fn is_restored(&self) -> bool {
+    /// Whether everything that was to go back is back.
+    pub(super) fn is_restored(&self) -> bool {
         match self {
             Self::Failed { restored, .. }
             | Self::SmokeFailed { restored, .. }
@@ -112,7 +130,7 @@ impl End {
             Self::TaskFailed { .. } => exit_code::DATABASE_TASK,
             Self::Interrupted { detached: true, .. } => exit_code::INTERRUPTED,
             Self::Failed { restored: false, .. }
-            | Self::SmokeFailed { restored: false, .. }
+            | Self::SmokeFailed { restored: false, kept: false, .. }
             | Self::Interrupted { restored: false, .. }
             | Self::Broken { restored: false, .. } => exit_code::ROLLBACK_FAILED,
             Self::Failed { timed_out: true, .. } => exit_code::TIMEOUT,
@@ -176,6 +194,7 @@ impl Outcome {
             end: End::Unchanged,
             services: services.collect(),
             migration: None,
+            failed_task: None,
             smoke: None,
             timings: Vec::new(),
         }
@@ -212,11 +231,26 @@ impl Outcome {
     /// Whether nothing but first releases could not be taken back.
     #[must_use]
     pub(crate) fn had_nothing_before(&self) -> bool {
+        let first =
+            |restored: &Restored| matches!(restored, Restored::NothingBefore { first: true, .. });
         let mut tried = self.services.iter().filter_map(|service| service.restored.as_ref());
-        let nothing =
-            |restored: &Restored| restored.is_back() || matches!(restored, Restored::NothingBefore);
-        self.services.iter().any(|one| one.restored == Some(Restored::NothingBefore))
-            && tried.all(nothing)
+        tried.clone().any(first) && tried.all(|restored| restored.is_back() || first(restored))
+    }
+
+    /// The services that went back.
+    #[must_use]
+    pub(crate) fn back(&self) -> Vec<ServiceName> {
+        let back = |one: &&ServiceOutcome| one.restored.as_ref().is_some_and(Restored::is_back);
+        self.services.iter().filter(back).map(|one| one.service).collect()
+    }
+
+    /// The services that moved, and were not to go back.
+    #[must_use]
+    pub(crate) fn kept(&self) -> Vec<ServiceName> {
+        let kept = |one: &&ServiceOutcome| {
+            matches!(one.end, ServiceEnd::Rolled { .. }) && one.restored.is_none()
+        };
+        self.services.iter().filter(kept).map(|one| one.service).collect()
     }
 
     pub(super) fn of(&mut self, who: ServiceName) -> Option<&mut ServiceOutcome> {

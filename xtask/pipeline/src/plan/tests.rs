@@ -145,6 +145,18 @@ fn what_runs_already_is_left_alone() {
 }
 
 #[test]
+fn what_does_not_run_is_not_left_alone() {
+    let mut observed = observed();
+    run(&mut observed, ServiceName::Users, OLD, 41);
+    let service = observed.services.get_mut(&ServiceName::Users).unwrap().service.as_mut().unwrap();
+    service.deployments[0].running = 0;
+    let images = BTreeMap::from([(ServiceName::Users, Some(OLD.to_owned()))]);
+    let plan = make(&observed, &images, Migrations::None);
+    assert_eq!(plan.services[0].action, Action::Update);
+    assert!(plan.to_string().contains("~ users    only 0 of 1 tasks run"), "{plan}");
+}
+
+#[test]
 fn a_change_is_told_without_the_secret() {
     let mut observed = observed();
     run(&mut observed, ServiceName::Users, OLD, 41);
@@ -162,6 +174,7 @@ fn a_change_is_told_without_the_secret() {
     plan      production · us-west-1 · 8c1f2ab01234 "Ask before removing a user" (main, clean)
               ~ users    task definition 41 → 42; service's healthCheckGracePeriodSeconds
                          image sha256:1f0c11223344… → sha256:9ab4aabbccdd…
+                         DATABASE_CA (none) → /certs/rds-global-bundle.pem
                          SECRET_KEY <redacted, removed>
               = client   unchanged (task definition 17)
               + migrate  2 pending: 0007_session_idle, 0008_user_name_index
@@ -234,6 +247,7 @@ fn only_the_image_that_runs_is_known_without_the_registry() {
         task_definition: Some(running.task_definition),
         before: None,
         state: ServiceState::Rolled,
+        evidence: None,
     };
     release.services.insert(ServiceName::Users, record);
     observed.releases = vec![release];

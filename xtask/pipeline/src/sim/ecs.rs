@@ -69,6 +69,8 @@ pub(crate) struct Ecs {
     pub(crate) task_exit_code: i32,
     /// RunTask finds no host.
     pub(crate) no_room_for_tasks: bool,
+    /// StopTask is heard and does nothing.
+    pub(crate) tasks_do_not_stop: bool,
     history: VecDeque<BTreeMap<String, Service>>,
     clock: Duration,
     number: u32,
@@ -85,6 +87,7 @@ impl Ecs {
             rollback_fails: false,
             task_exit_code: 0,
             no_room_for_tasks: false,
+            tasks_do_not_stop: false,
             history: VecDeque::new(),
             clock: Duration::ZERO,
             number: 0,
@@ -392,6 +395,7 @@ impl Ecs {
             health: "UNKNOWN".to_owned(),
             started_by: deployment.id.clone(),
             task_definition: deployment.task_definition.clone(),
+            command: Vec::new(),
             stop_code: Some(code.to_owned()),
             stopped_reason: Some(reason.to_owned()),
             created: Some(EPOCH + self.clock),
@@ -446,7 +450,13 @@ impl Ecs {
     }
 
     /// RunTask: the same token starts only one.
-    pub(super) fn run(&mut self, arn: &str, token: &str, started_by: &str) -> Task {
+    pub(crate) fn run(
+        &mut self,
+        arn: &str,
+        token: &str,
+        started_by: &str,
+        command: &[String],
+    ) -> Task {
         if let Some(known) = self.tasks.iter().find(|one| one.token == token) {
             return known.task.clone();
         }
@@ -458,6 +468,7 @@ impl Ecs {
             health: "UNKNOWN".to_owned(),
             started_by: started_by.to_owned(),
             task_definition: arn.to_owned(),
+            command: command.to_owned(),
             stop_code: None,
             stopped_reason: None,
             created: Some(EPOCH + self.clock),

@@ -29,6 +29,7 @@ fn draft(id: release::ReleaseId, started: u64) -> Release {
         task_definition: None,
         before: None,
         state: ServiceState::Pending,
+        evidence: None,
     };
     let mut draft = release::tests::draft(id, started);
     draft.services.insert(ServiceName::Users, entry("newer"));

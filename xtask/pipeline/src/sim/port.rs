@@ -80,6 +80,11 @@ impl Cloud for Sim {
             if !ecs.definitions.iter().any(|one| one.arn == wanted) {
                 return missing(OPERATION, "such task definition");
             }
+            if let Some(service) = ecs.services.get_mut(&update.service) {
+                for (name, value) in update.settings.as_object().into_iter().flatten() {
+                    service.seen.document[name] = value.clone();
+                }
+            }
             if wanted != now || update.force {
                 ecs.deploy(&update.service, &wanted);
             }
@@ -179,7 +184,9 @@ impl Cloud for Sim {
                 };
                 return Ok(Started { tasks: Vec::new(), failures: vec![failure] });
             }
-            let task = ecs.run(&run.task_definition, &run.client_token, &run.started_by);
+            let command = run.command.as_ref().map(|(_, command)| &**command).unwrap_or_default();
+            let (arn, token) = (&run.task_definition, &run.client_token);
+            let task = ecs.run(arn, token, &run.started_by, command);
             Ok(Started { tasks: vec![task], failures: Vec::new() })
         })
         .await
@@ -214,6 +221,9 @@ impl Cloud for Sim {
 
     async fn stop_task(&self, arn: &str, reason: &str) -> Result<(), CloudError> {
         self.call("ecs:StopTask", |ecs, _| {
+            if ecs.tasks_do_not_stop {
+                return missing("ecs:StopTask", "such task");
+            }
             for one in &mut ecs.tasks {
                 if one.task.arn == arn && !one.task.has_stopped() {
                     one.task.status = "STOPPED".to_owned();

@@ -8,9 +8,14 @@ use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
 use super::world::{World, job};
+use crate::cmd::release::{Report, last_words};
 use crate::config::ServiceName;
-use crate::deploy::{End, Job, OnFailure, OnInterrupt, Outcome, ServiceEnd, ServiceOutcome};
+use crate::deploy::{
+    End, Job, OnFailure, OnInterrupt, Outcome, ServiceEnd, ServiceOutcome, recorded,
+};
+use crate::exit_code;
 use crate::rollback::Restored;
+use crate::store::release::Outcome as Recorded;
 use crate::task_definition::normalise;
 
 /// Each family has so many; there are eight, so that no test runs for long.
@@ -121,7 +126,7 @@ fn is_true(world: &World, said: &ServiceOutcome, wanted: &str, all_back: bool) -
     match (&said.end, &said.restored) {
         (_, Some(Restored::Back { .. })) => world.serves(who, "good"),
         // It says that it has not.
-        (_, Some(Restored::NothingBefore | Restored::Failed { .. })) => true,
+        (_, Some(Restored::NothingBefore { .. } | Restored::Failed { .. })) => true,
         (ServiceEnd::Rolled { .. } | ServiceEnd::Unchanged, None) => world.serves(who, wanted),
         (ServiceEnd::NotBegun | ServiceEnd::Failed { .. }, None) => {
             !all_back || world.serves(who, "good") || wanted == "good"
@@ -153,6 +158,40 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         }
     }
     let all_back = claims_all_back(&outcome.end);
+    let all_good = || {
+        let mut all = [ServiceName::Users, ServiceName::Client].into_iter();
+        all.all(|who| world.serves(who, "good"))
+    };
+    // What a person reads, what the record says, and the exit code: none of them says more.
+    let exit_code = outcome.end.exit_code();
+    let said = last_words(&Report {
+        release: None,
+        version: String::new(),
+        exit_code,
+        resume: None,
+        outcome: outcome.clone(),
+    });
+    let said = said.unwrap_or_default();
+    if ["what ran before runs again", "nothing had moved"].iter().any(|claim| said.contains(claim))
+    {
+        prop_assert!(all_good(), "“{said}”\n{text}");
+    }
+    if said.contains("runs the new release on") {
+        let kept = outcome.kept();
+        let runs = kept.iter().all(|who| world.serves(*who, wanted(*who)));
+        prop_assert!(!kept.is_empty() && runs, "“{said}” {kept:?}\n{text}");
+    }
+    match recorded(&outcome) {
+        Recorded::Released => prop_assert!(success),
+        Recorded::RolledBack | Recorded::NotBegun => prop_assert!(all_good(), "{said}\n{text}"),
+        Recorded::InPart => prop_assert!(!outcome.kept().is_empty()),
+        Recorded::Started => prop_assert!(false, "it has ended"),
+        Recorded::Detached | Recorded::Broken => {}
+    }
+    let asked = case.on_failure != OnFailure::RollbackAll;
+    if matches!(outcome.end, End::SmokeFailed { .. }) && asked {
+        prop_assert_eq!(exit_code, exit_code::SMOKE);
+    }
     for said in &outcome.services {
         let true_ = is_true(&world, said, wanted(said.service), all_back);
         prop_assert!(true_, "not true: {said:?} {:?}\n{text}", outcome.end);

@@ -1,11 +1,17 @@
 //! What can happen to a deploy, by name, and what must come of it.
 
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ecs::Ecs;
 use super::faults::{Fault, Faults};
 use super::world::{World, definition, job};
 use crate::config::ServiceName::{Client, Users};
-use crate::deploy::{End, OnFailure, OnInterrupt, ServiceEnd};
+use crate::deploy::{End, Job, OnFailure, OnInterrupt, ServiceEnd, recorded};
 use crate::exit_code;
-use crate::rollback::Restored;
+use crate::rollback::{Left, Restored};
+use crate::store::release::Outcome as Recorded;
 
 fn is_kind(end: &ServiceEnd, kind: &str) -> bool {
     matches!(end, ServiceEnd::Failed { cause, .. } if format!("{cause:?}").starts_with(kind))
@@ -41,7 +47,8 @@ async fn the_first_deployment_fails_and_there_is_nothing_to_go_back_to() {
     let world = World::new(|_| {});
     let outcome = world.deploy(&job("crash", "good")).await;
     assert_eq!(outcome.end.exit_code(), exit_code::ROLLBACK_FAILED);
-    assert_eq!(outcome.services[0].restored, Some(Restored::NothingBefore));
+    let nothing = Restored::NothingBefore { first: true, left: Left::GivenUp };
+    assert_eq!(outcome.services[0].restored, Some(nothing));
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,7 +71,7 @@ async fn what_was_cut_off_before_it_was_asked_is_asked_now() {
         world.rest.smoke_fails.set(fails);
         let mut same = job("good", "good");
         (same.migrate, same.verify) = (None, true);
-        let code = if fails { exit_code::ROLLBACK_FAILED } else { exit_code::OK };
+        let code = if fails { exit_code::SMOKE } else { exit_code::OK };
         assert_eq!(world.deploy(&same).await.end.exit_code(), code, "{}", world.heard.text());
         assert_eq!(world.sim.count("ecs:UpdateService"), 0);
     }
@@ -232,7 +239,153 @@ async fn a_second_service_that_fails_takes_the_first_back_or_not_as_asked() {
         let outcome = world.deploy(&job).await;
         assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{}", world.heard.text());
         assert!(world.serves(Users, users) && world.serves(Client, "good"), "{on_failure:?}");
+        let kept = matches!(outcome.end, End::Failed { kept: true, .. });
+        assert_eq!(kept, users == "newer", "{:?}", outcome.end);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_does_not_answer_stays_where_that_is_asked() {
+    for on_failure in [OnFailure::Stop, OnFailure::Continue] {
+        let world = World::released(|_| {}).await;
+        world.rest.smoke_fails.set(true);
+        let outcome = world.deploy(&Job { on_failure, ..job("newer", "newer") }).await;
+        assert_eq!(outcome.end.exit_code(), exit_code::SMOKE, "{}", world.heard.text());
+        assert!(world.serves(Users, "newer") && world.serves(Client, "newer"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_moves_once_the_time_is_up() {
+    let mut world = World::released(|_| {}).await;
+    // The migration takes all of it.
+    world.limits.rollout = Duration::from_secs(10);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    let text = world.heard.text();
+    assert_eq!(outcome.end.exit_code(), exit_code::TIMEOUT, "{text}");
+    assert_eq!(world.sim.count("ecs:UpdateService"), 0, "{text}");
+    assert!(text.contains("✗ not begun: what came before took all of 10 s"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_go_back_with_the_task_definition() {
+    let seconds = "healthCheckGracePeriodSeconds";
+    for (records, breaker) in [(true, true), (true, false), (false, true), (false, false)] {
+        // A release that crashes; and one that does not answer, of which only settings changed.
+        for (image, smoke_fails) in [("crash", false), ("good", true)] {
+            let world = World::seeded(|ecs| (ecs.records, ecs.breaker) = (records, breaker));
+            let look = |ecs: &mut Ecs| ecs.services["shop-users"].seen.document.clone();
+            world.sim.look(|ecs| {
+                let service = ecs.services.get_mut("shop-users").unwrap();
+                service.seen.document[seconds] = json!(60);
+            });
+            world.rest.smoke_fails.set(smoke_fails);
+            let mut job = job(image, "good");
+            job.services[0].settings = json!({ seconds: 5, "placementStrategy": [{}] });
+            let outcome = world.deploy(&job).await;
+            let text = world.heard.text();
+            assert!(outcome.services[0].restored.as_ref().is_some_and(Restored::is_back), "{text}");
+            assert!(world.serves(Users, "good"), "{text}");
+            let document = world.sim.look(look);
+            assert_eq!(document[seconds], 60, "{image} {records} {breaker}: {text}");
+            assert_eq!(document["placementStrategy"], json!([]));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_once_more_is_not_called_the_first_release() {
+    let world = World::seeded(|_| {});
+    world.sim.look(|ecs| {
+        // Its tasks have died, and nothing else was ever good.
+        let service = ecs.services.get_mut("shop-users").unwrap();
+        service.seen.deployments[0].running = 0;
+    });
+    world.rest.smoke_fails.set(true);
+    let outcome = world.deploy(&job("good", "good")).await;
+    let nothing = Restored::NothingBefore { first: false, left: Left::Runs };
+    assert_eq!(outcome.services[0].restored, Some(nothing), "{}", world.heard.text());
+    assert!(world.heard.text().contains("nothing else is known to be good. It runs on."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_without_room_for_the_migration_is_an_interrupt() {
+    let world = World::released(|_| {}).await;
+    world.sim.look(|ecs| ecs.no_room_for_tasks = true);
+    world.sim.order(Faults::default().first("ecs:RunTask", 1, Fault::Interrupt));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::INTERRUPTED, "{}", world.heard.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_could_not_be_stopped_is_not_called_stopped() {
+    for (goes_on, said) in [(false, "was stopped"), (true, "could NOT be stopped, and goes on")] {
+        let mut world = World::released(|_| {}).await;
+        world.limits.task = Duration::from_secs(5);
+        world.sim.look(|ecs| ecs.tasks_do_not_stop = goes_on);
+        let outcome = world.deploy(&job("newer", "newer")).await;
+        let End::TaskFailed { message } = outcome.end else { panic!("{:?}", outcome.end) };
+        assert!(message.contains(said), "{message}");
+        assert!(outcome.failed_task.is_some());
+    }
+}
+
+/// What a run that was killed has left, while it still runs.
+fn left_behind(world: &World, started_by: &str, command: &[&str]) {
+    world.sim.look(|ecs| {
+        let arn = ecs.register(&definition(Users, "newer")).arn;
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        ecs.run(&arn, "theirs", started_by, &command);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_migration_of_a_run_that_was_killed_is_followed() {
+    let world = World::released(|_| {}).await;
+    left_behind(&world, "pipeline/migrate", &["/users", "migrate"]);
+    let runs = world.sim.count("ecs:RunTask");
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    let text = world.heard.text();
+    assert_eq!(outcome.end, End::Released, "{text}");
+    assert_eq!(world.sim.count("ecs:RunTask"), runs);
+    assert!(text.contains("runs already; following it"), "{text}");
+    assert!(text.contains("| ended with 0"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_migration_runs_beside_another_task_on_the_database() {
+    for (started_by, busy) in [("pipeline/recreate_db", true), ("pipeline/exec-77", false)] {
+        let world = World::released(|_| {}).await;
+        left_behind(&world, started_by, &["/users", "something"]);
+        let outcome = world.deploy(&job("newer", "newer")).await;
+        let text = world.heard.text();
+        let expected = if busy { exit_code::DATABASE_TASK } else { exit_code::OK };
+        assert_eq!(outcome.end.exit_code(), expected, "{text}");
+        assert_eq!(text.contains("recreate_db runs already (task "), busy, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_together_with_an_interrupt_that_detaches_still_goes_back() {
+    let both = || {
+        let mut job = job("crash", "newer");
+        (job.migrate, job.on_interrupt) = (None, OnInterrupt::Detach);
+        job.services[1].level = 0;
+        job
+    };
+    let mut seen = 0;
+    for call in 0..80 {
+        let world = World::seeded(|ecs| ecs.breaker = false);
+        world.sim.order(Faults::numbered([(call, Fault::Interrupt)]));
+        let outcome = world.deploy(&both()).await;
+        let failed = matches!(outcome.services[0].end, ServiceEnd::Failed { .. });
+        if failed && outcome.services[1].end == ServiceEnd::Detached {
+            seen += 1;
+            let text = world.heard.text();
+            assert!(outcome.services[0].restored.as_ref().is_some_and(Restored::is_back), "{text}");
+        }
+    }
+    assert!(seen > 0, "it never came together");
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,4 +484,5 @@ async fn permissions_that_are_missing_are_named() {
     let text = world.heard.text();
     assert!(text.contains("AWS denies ecs:UpdateService"), "{text}");
     assert!(world.serves(Users, "good"));
+    assert_eq!(recorded(&outcome), Recorded::NotBegun, "nothing moved, so nothing went back");
 }

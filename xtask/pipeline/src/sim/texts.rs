@@ -3,14 +3,16 @@
 use super::faults::{Fault, Faults};
 use super::world::{World, job};
 use crate::cmd::release::{Report, last_words};
-use crate::deploy::{Job, OnInterrupt};
+use crate::deploy::{Job, OnFailure, OnInterrupt};
 
 /// All that a deploy says, with its end.
 async fn told(world: &World, job: &Job) -> String {
     let outcome = world.deploy(job).await;
     let exit_code = outcome.end.exit_code();
     let release = Some("2026-11-23.2".to_owned());
-    let report = Report { release, version: "8c1f2ab0".to_owned(), exit_code, outcome };
+    let version = "8c1f2ab0".to_owned();
+    let resume = Some(format!("cargo xtask deploy --image-tag {version} --service users"));
+    let report = Report { release, version, exit_code, resume, outcome };
     let last = last_words(&report).map(|words| format!("error: {words}\n")).unwrap_or_default();
     format!("{}\n{report}{last}exit {exit_code}", world.heard.text())
 }
@@ -65,3 +67,15 @@ told!(
 );
 told!(ctrl_c_while_it_rolls, Job { migrate: None, ..job("newer", "newer") }, world(interrupted));
 told!(ctrl_c_that_leaves_it_to_aws, detaching(), world(interrupted));
+told!(
+    a_service_that_fails_beside_one_that_stays,
+    Job { migrate: None, on_failure: OnFailure::Stop, ..job("newer", "crash") },
+    world(|_| {})
+);
+told!(
+    ctrl_c_that_leaves_the_migration_to_aws,
+    Job { on_interrupt: OnInterrupt::Detach, ..job("newer", "newer") },
+    world(|world| {
+        world.sim.order(Faults::default().first("ecs:DescribeTasks", 1, Fault::Interrupt));
+    })
+);

@@ -31,6 +31,17 @@ pub(crate) enum StoreError {
     Cloud(#[from] CloudError),
 }
 
+impl StoreError {
+    /// One of [`crate::exit_code`]'s.
+    #[must_use]
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoBucket { .. } => crate::exit_code::CONFIGURATION,
+            Self::Odd { .. } | Self::Cloud(_) => crate::exit_code::ERROR,
+        }
+    }
+}
+
 /// Which of the contents that a key has had. An ETag, on S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version(pub(crate) String);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{If, Store, StoreError, Version};
 use crate::config::ServiceName;
+use crate::evidence::{DeadTask, Evidence};
 
 /// Where they lie.
 const PREFIX: &str = "releases/";
@@ -87,6 +88,9 @@ pub(crate) enum Outcome {
     NotBegun,
     /// It failed, and the last good one was restored.
     RolledBack,
+    /// A service failed and went back, and others run it on, as was asked: nobody has seen them
+    /// answer together.
+    InPart,
     /// It failed, and what runs now is not known to be good.
     Broken,
 }
@@ -99,6 +103,7 @@ impl Display for Outcome {
             Self::Released => "released",
             Self::NotBegun => "failed, nothing moved",
             Self::RolledBack => "rolled back",
+            Self::InPart => "released in part",
             Self::Broken => "broken",
         })
     }
@@ -117,6 +122,9 @@ pub(crate) struct ServiceRecord {
     pub(crate) before: Option<String>,
     /// How far it came.
     pub(crate) state: ServiceState,
+    /// What tells why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// How far a service came.
@@ -153,10 +161,13 @@ impl Display for ServiceState {
 /// The task that migrated the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct MigrationRecord {
-    /// The task's ARN.
+    /// The task's id; empty until it has ended, or been left alone.
     pub(crate) task: String,
     /// What the program returned; `None` if it never ran, or runs.
     pub(crate) exit_code: Option<i32>,
+    /// What tells why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<DeadTask>,
 }
 
 /// A release.
@@ -203,6 +214,12 @@ impl Release {
     #[must_use]
     pub(crate) fn is_good(&self) -> bool {
         self.outcome == Outcome::Released
+    }
+
+    /// Whether nobody has seen what it left behind answer.
+    #[must_use]
+    pub(crate) fn is_unproved(&self) -> bool {
+        self.is_unfinished() || matches!(self.outcome, Outcome::InPart | Outcome::Broken)
     }
 
     /// Whether nobody has written down how it ended.
@@ -332,6 +349,14 @@ pub(crate) fn last_good<'a>(
     releases.iter().filter(earlier).filter(|release| release.is_good()).max_by_key(|one| &one.id)
 }
 
+/// The newest that has run and has a service of its own: a release of one service alone says nothing
+/// about the other.
+#[must_use]
+pub(crate) fn last_good_of(releases: &[Release], who: ServiceName) -> Option<&Release> {
+    let has = |release: &&Release| release.is_good() && release.services.contains_key(&who);
+    releases.iter().filter(has).max_by_key(|one| &one.id)
+}
+
 /// What a service runs, or ran, because of releases that were cut off or ended badly, and of no
 /// good one: nothing to go back to.
 #[must_use]
@@ -339,7 +364,7 @@ pub(crate) fn suspects(releases: &[Release], who: ServiceName) -> Vec<String> {
     let run_by = |release: &Release| release.services.get(&who)?.task_definition.clone();
     let good: Vec<String> =
         releases.iter().filter(|one| one.is_good()).filter_map(run_by).collect();
-    let bad = |one: &&Release| one.is_unfinished() || one.outcome == Outcome::Broken;
+    let bad = |one: &&Release| one.is_unproved();
     let bad = releases.iter().filter(bad).filter_map(run_by);
     bad.filter(|arn| !good.contains(arn)).collect()
 }
@@ -442,6 +467,31 @@ pub(crate) mod tests {
         assert_eq!(last_good(&releases, None).unwrap().id.number, 10);
         assert_eq!(last_good(&releases, Some(&releases[2].id)).unwrap().id.number, 9);
         assert_eq!(last_good(&releases, Some(&releases[3].id)), None);
+    }
+
+    #[test]
+    fn a_release_of_one_service_says_nothing_about_the_other() {
+        let release = |number, services: &[ServiceName]| {
+            let id = ReleaseId { day: "2026-11-18".to_owned(), number };
+            let mut release = Release { outcome: Outcome::Released, ..draft(id, 0) };
+            for who in services {
+                let record = ServiceRecord {
+                    image: String::new(),
+                    inputs: String::new(),
+                    task_definition: None,
+                    before: None,
+                    state: ServiceState::Rolled,
+                    evidence: None,
+                };
+                release.services.insert(*who, record);
+            }
+            release
+        };
+        let (users, client) = (ServiceName::Users, ServiceName::Client);
+        let releases = [release(2, &[client]), release(1, &[users, client])];
+        assert_eq!(last_good_of(&releases, users).unwrap().id.number, 1);
+        assert_eq!(last_good_of(&releases, client).unwrap().id.number, 2);
+        assert_eq!(last_good_of(&releases[..1], users), None);
     }
 
     #[test]
