@@ -95,6 +95,15 @@ async fn what_cannot_be_changed_is_told_by_its_cause() {
     world.run(&["infra", "plan"]).ends_with(10).says("did you mean MinHosts?");
     configure(&world, "MinHosts = 99\n");
     world.run(&["infra", "plan"]).ends_with(1).says("Nothing was changed");
+    for (parameters, reason) in [
+        ("MinHosts = 3\n", "MaxHosts has to be more than MinHosts"),
+        ("VpcId = \"vpc-0123\"\n", "VpcId needs SubnetIds"),
+        ("DomainName = \"app.example.com\"\n", "DomainName needs HostedZoneId"),
+        ("RepositoryUrl = \"https://github.com/a/b\"\n", "needs RepositoryConnection"),
+    ] {
+        configure(&world, parameters);
+        world.run(&["infra", "plan"]).ends_with(1).says(reason);
+    }
     // On the emulator, what a stack leaves is in the way of the next one of its name.
     configure(&world, "");
     world.run(&["infra", "apply", "--yes"]).ends_with(0);
