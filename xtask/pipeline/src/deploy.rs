@@ -157,11 +157,29 @@ pub(crate) async fn run<C: Cloud, A: Around>(
         orders: BTreeMap::new(),
         ways: BTreeMap::new(),
         uncertain: false,
+        begun: Touched::Nothing,
         outcome: Outcome::new(job),
     };
-    let end = deploy.all().await;
-    deploy.outcome.end = end;
+    let end = tokio::select! {
+        end = deploy.all() => Some(end),
+        () = context.stop.is_late(GRACE) => None,
+    };
+    deploy.outcome.end = end.unwrap_or_else(|| deploy.abandoned());
     deploy.outcome
+}
+
+/// How long going back, and whatever else hears of it, has to end after the second Ctrl-C.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What a deploy has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Touched {
+    /// Nothing yet.
+    Nothing,
+    /// Perhaps the database.
+    Database,
+    /// Perhaps services.
+    Services,
 }
 
 struct Deploy<'a, C, A> {
@@ -174,6 +192,8 @@ struct Deploy<'a, C, A> {
     ways: BTreeMap<ServiceName, Way>,
     /// Whether a service may have moved, and nobody can tell.
     uncertain: bool,
+    /// How far it has come.
+    begun: Touched,
     outcome: Outcome,
 }
 
@@ -254,6 +274,7 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             command: migration.command.clone(),
         };
         self.note(Note::Migrating).await?;
+        self.begun = Touched::Database;
         let detach = self.job.on_interrupt == OnInterrupt::Detach;
         let finished = task::run(self.context, &one_off, detach).await;
         self.outcome.took("migrate", started);
@@ -263,6 +284,7 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
                 let text = format!("{took}  exit 0");
                 self.context.tell.done("migrate", migration.who.as_str(), &text);
                 self.outcome.migration = Some(finished);
+                self.begun = Touched::Nothing;
                 self.note(Note::Migrated).await
             }
             Err(error) => {
@@ -342,6 +364,7 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
             if let Err(end) = self.note(Note::Rolling(*who)).await {
                 return Err(self.undo(end).await);
             }
+            self.begun = Touched::Services;
             match rollout::begin(context, &order).await {
                 Ok(Begun::Unchanged) => self.set(*who, ServiceEnd::Unchanged),
                 Ok(Begun::Under(way)) => {
@@ -449,6 +472,13 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
                 self.undo(end).await
             }
         }
+    }
+
+    /// Dropped where it was, because somebody has insisted: what has begun goes on.
+    fn abandoned(&self) -> End {
+        let moved = self.begun == Touched::Services;
+        let detached = self.begun == Touched::Database;
+        End::Interrupted { moved, detached, restored: !moved }
     }
 
     /// What an interrupt means, once something may have moved.

@@ -98,6 +98,9 @@ impl Desired {
             .filter(|(name, _)| !ONLY_AT_CREATION.contains(&name.as_str()))
             .filter(|(name, wanted)| {
                 let found = there.document.get(name.as_str());
+                if *name == "placementStrategy" {
+                    return found.is_some_and(|found| strategies(found) != strategies(wanted));
+                }
                 let told = found.is_some() || !ALWAYS_TOLD.contains(&name.as_str());
                 told && !covers(found, wanted)
             })
@@ -105,6 +108,21 @@ impl Desired {
             .collect();
         if members.is_empty() { Value::Null } else { Value::Object(members) }
     }
+}
+
+/// Placement strategies in one form: ECS takes `memory` and answers `MEMORY`, and `host` is another
+/// word for `instanceId`.
+fn strategies(list: &Value) -> Vec<(String, String)> {
+    let text = |strategy: &Value, name: &str| {
+        let text = strategy.get(name).and_then(Value::as_str).unwrap_or_default();
+        text.to_ascii_lowercase()
+    };
+    let strategies = list.as_array().into_iter().flatten().map(|strategy| {
+        let field = text(strategy, "field");
+        let field = if field == "host" { "instanceid".to_owned() } else { field };
+        (text(strategy, "type"), field)
+    });
+    strategies.collect()
 }
 
 /// Whether a value says all that another one says. ECS answers with more than it was told.
@@ -120,9 +138,11 @@ pub(crate) fn covers(there: Option<&Value>, wanted: &Value) -> bool {
         }
         (Some(there), wanted) => there == wanted,
         (None, Value::Null | Value::Bool(false)) => true,
+        (None, Value::Number(wanted)) => wanted.as_f64() == Some(0.0),
+        (None, Value::String(wanted)) => matches!(wanted.as_str(), "" | "NONE"),
         (None, Value::Array(wanted)) => wanted.is_empty(),
         (None, Value::Object(wanted)) => wanted.is_empty(),
-        (None, _) => false,
+        (None, Value::Bool(true)) => false,
     }
 }
 
@@ -208,6 +228,28 @@ mod tests {
         assert!(!covers(Some(&there), &json!({ "alarms": { "enable": true } })));
         assert!(covers(None, &json!([])) && covers(None, &json!(false)));
         assert!(!covers(Some(&json!(["a"])), &json!(["a", "b"])));
+    }
+
+    #[test]
+    fn what_is_not_set_may_be_left_out() {
+        assert!(covers(None, &json!(0)) && covers(None, &json!("NONE")));
+        assert!(!covers(None, &json!(1)) && !covers(None, &json!("SERVICE")));
+        // ECS fills the base in.
+        let strategy = json!([{ "capacityProvider": "shop", "weight": 1, "base": 0 }]);
+        assert!(covers(Some(&strategy), &json!([{ "capacityProvider": "shop", "weight": 1 }])));
+    }
+
+    #[test]
+    fn placement_strategies_are_compared_as_ecs_reads_them() {
+        let told = json!([{ "type": "binpack", "field": "MEMORY" }, { "type": "spread", "field": "instanceId" }]);
+        let wanted = json!([{ "type": "binpack", "field": "memory" }, { "type": "spread", "field": "host" }]);
+        assert_eq!(strategies(&told), strategies(&wanted));
+        let other = json!([{ "type": "binpack", "field": "cpu" }]);
+        assert_ne!(strategies(&told), strategies(&other));
+        assert_eq!(
+            strategies(&json!([{ "type": "random" }])),
+            strategies(&json!([{ "type": "random" }]))
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The first signal asks: programs that run are ended politely, and every command cleans up by
 //! returning. The second one insists: they are killed, and the cleaning up is the same.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +73,13 @@ impl Stop {
             done = work => done,
             () = self.wait() => Err(Interrupted.into()),
         }
+    }
+
+    /// Waits until it should have ended although something does not answer: so long after the second
+    /// request.
+    pub(crate) async fn is_late(&self, grace: Duration) {
+        self.insisted().await;
+        tokio::time::sleep(grace).await;
     }
 
     /// Waits until it should end without ceremony.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::images::docker::last_line;
 use crate::interrupt::Stop;
 use crate::process::{self, ProcessError};
 
@@ -27,7 +28,16 @@ pub(crate) enum Stale {
     Release { head: String, serves: String, release: String },
 }
 
-/// Looks. A remote that does not answer is no reason to refuse.
+/// What looking has shown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// What the checkout is behind of.
+    pub(crate) stale: Option<Stale>,
+    /// Why that is not known of the branch.
+    pub(crate) unknown: Option<String>,
+}
+
+/// Looks. A remote that does not answer is no reason to refuse, but one to say so.
 ///
 /// # Errors
 /// Git cannot be run at all, or was interrupted.
@@ -36,20 +46,28 @@ pub(crate) async fn look(
     branch: Option<&str>,
     released: Option<(&str, &str)>,
     stop: &Stop,
-) -> Result<Option<Stale>, ProcessError> {
+) -> Result<Looked, ProcessError> {
     let git = Git { root, stop };
-    let Some(head) = git.read(&["rev-parse", "HEAD"]).await? else { return Ok(None) };
+    let mut looked = Looked::default();
+    let Some(head) = git.read(&["rev-parse", "HEAD"]).await? else { return Ok(looked) };
     let short = |commit: &str| commit.chars().take(7).collect::<String>();
     if let Some(branch) = branch {
-        let reference = format!("refs/heads/{branch}");
-        let there = git.read(&["ls-remote", "--exit-code", "origin", &reference]).await?;
-        let tip = there.as_deref().and_then(|line| line.split_whitespace().next());
+        let tip = match git.tip(branch).await? {
+            Tip::Is(tip) => Some(tip),
+            Tip::None => None,
+            Tip::Unknown(said) => {
+                looked.unknown =
+                    Some(format!("whether {branch} has moved on is not known: {said}"));
+                None
+            }
+        };
         if let Some(tip) = tip.filter(|tip| **tip != head) {
             // One that is not here was pushed by somebody else; ours that are not pushed yet are.
             let known = git.succeeds(&["cat-file", "-e", &format!("{tip}^{{commit}}")]).await?;
-            if !known || git.is_before(&head, tip).await? {
-                let (head, tip) = (short(&head), short(tip));
-                return Ok(Some(Stale::Branch { head, branch: branch.to_owned(), tip }));
+            if !known || git.is_before(&head, &tip).await? {
+                let (head, tip) = (short(&head), short(&tip));
+                looked.stale = Some(Stale::Branch { head, branch: branch.to_owned(), tip });
+                return Ok(looked);
             }
         }
     }
@@ -58,9 +76,19 @@ pub(crate) async fn look(
         && git.is_before(&head, serves).await?
     {
         let (head, serves, release) = (short(&head), short(serves), release.to_owned());
-        return Ok(Some(Stale::Release { head, serves, release }));
+        looked.stale = Some(Stale::Release { head, serves, release });
     }
-    Ok(None)
+    Ok(looked)
+}
+
+/// Where the remote's branch is.
+enum Tip {
+    /// At this commit.
+    Is(String),
+    /// There is no such branch, or no remote.
+    None,
+    /// The remote does not say.
+    Unknown(String),
 }
 
 struct Git<'a> {
@@ -84,6 +112,33 @@ impl Git<'_> {
             Ok(_) | Err(ProcessError::TimedOut { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    async fn tip(&self, branch: &str) -> Result<Tip, ProcessError> {
+        const NO_SUCH_BRANCH: i32 = 2;
+        if !self.succeeds(&["remote", "get-url", "origin"]).await? {
+            return Ok(Tip::None);
+        }
+        let reference = format!("refs/heads/{branch}");
+        let asked = self.command(&["ls-remote", "--exit-code", "origin", &reference]);
+        let answer = match process::output(asked, None, LIMIT, self.stop).await {
+            Ok(answer) => answer,
+            Err(error @ ProcessError::TimedOut { .. }) => {
+                return Ok(Tip::Unknown(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        };
+        if answer.status.success() {
+            let said = String::from_utf8_lossy(&answer.stdout);
+            return Ok(said
+                .split_whitespace()
+                .next()
+                .map_or(Tip::None, |tip| Tip::Is(tip.to_owned())));
+        }
+        if answer.status.code() == Some(NO_SUCH_BRANCH) {
+            return Ok(Tip::None);
+        }
+        Ok(Tip::Unknown(last_line(&answer.stderr)))
     }
 
     async fn succeeds(&self, arguments: &[&str]) -> Result<bool, ProcessError> {
@@ -119,17 +174,23 @@ mod tests {
         git(remote, &["init", "--quiet", "--bare", "--initial-branch=main"]).await;
         git(root, &["init", "--quiet", "--initial-branch=main"]).await;
         let first = commit(root, "one").await;
-        assert_eq!(look(root, Some("main"), None, &stop).await.unwrap(), None, "no remote");
+        let nothing = Looked::default();
+        assert_eq!(look(root, Some("main"), None, &stop).await.unwrap(), nothing, "no remote");
         git(root, &["remote", "add", "origin", remote.to_str().unwrap()]).await;
         git(root, &["push", "--quiet", "origin", "main"]).await;
         let second = commit(root, "two").await;
-        assert_eq!(look(root, Some("main"), None, &stop).await.unwrap(), None, "ahead of it");
-        assert_eq!(look(root, None, Some((&first, "r")), &stop).await.unwrap(), None);
+        assert_eq!(look(root, Some("main"), None, &stop).await.unwrap(), nothing, "ahead of it");
+        assert_eq!(look(root, Some("other"), None, &stop).await.unwrap(), nothing, "no branch");
+        assert_eq!(look(root, None, Some((&first, "r")), &stop).await.unwrap(), nothing);
         git(root, &["push", "--quiet", "origin", "main"]).await;
         git(root, &["reset", "--quiet", "--hard", &first]).await;
-        let stale = look(root, Some("main"), None, &stop).await.unwrap();
+        let stale = look(root, Some("main"), None, &stop).await.unwrap().stale;
         assert!(matches!(stale, Some(Stale::Branch { .. })), "{stale:?}");
-        let stale = look(root, None, Some((&second, "2026-11-23.1")), &stop).await.unwrap();
+        let stale = look(root, None, Some((&second, "2026-11-23.1")), &stop).await.unwrap().stale;
         assert!(matches!(stale, Some(Stale::Release { .. })), "{stale:?}");
+        git(root, &["remote", "set-url", "origin", "/nowhere"]).await;
+        let looked = look(root, Some("main"), None, &stop).await.unwrap();
+        let unknown = looked.unknown.unwrap();
+        assert!(unknown.starts_with("whether main has moved on is not known: "), "{unknown}");
     }
 }

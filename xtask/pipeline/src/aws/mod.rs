@@ -101,7 +101,8 @@ pub(crate) async fn sdk() -> Result<SdkConfig, AwsError> {
         .build();
     let sdk = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(limits)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        // Who is throttled once asks more slowly from then on.
+        .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
         .load()
         .await;
     if sdk.region().is_none() {

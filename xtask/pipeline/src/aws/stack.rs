@@ -33,6 +33,8 @@ pub(crate) struct Stack {
     pub(crate) status: String,
     pub(crate) reason: Option<String>,
     pub(crate) parameters: BTreeMap<String, String>,
+    /// What was found for those that name an SSM parameter.
+    pub(crate) found: BTreeMap<String, String>,
     pub(crate) outputs: BTreeMap<String, String>,
 }
 
@@ -84,6 +86,13 @@ impl Stacks {
             status: stack.stack_status().map_or("", |status| status.as_str()).to_owned(),
             reason: stack.stack_status_reason().map(str::to_owned),
             parameters: stack.parameters().iter().filter_map(pair).collect(),
+            found: stack
+                .parameters()
+                .iter()
+                .filter_map(|one| {
+                    Some((one.parameter_key()?.to_owned(), one.resolved_value()?.to_owned()))
+                })
+                .collect(),
             outputs: stack
                 .outputs()
                 .iter()
@@ -105,9 +114,7 @@ impl Stacks {
             answer.map_err(|error| explain("cloudformation:GetTemplateSummary", &error))?;
         let parameters = answer.parameters().iter().filter_map(|one| {
             let default = one.default_value().map(str::to_owned);
-            let looked_up =
-                one.parameter_type().is_some_and(|kind| kind.starts_with("AWS::SSM::Parameter"));
-            Some(Parameter { name: one.parameter_key()?.to_owned(), default, looked_up })
+            Some(Parameter { name: one.parameter_key()?.to_owned(), default })
         });
         Ok(parameters.collect())
     }

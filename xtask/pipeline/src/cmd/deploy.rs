@@ -17,6 +17,9 @@ use crate::deploy::{
     held,
 };
 use crate::error::Error;
+use crate::images::login;
+use crate::images::plan::{Image, PROD};
+use crate::images::push::promote;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::plan::Action;
@@ -169,8 +172,11 @@ impl Deploy {
                 (release.version.trim_end_matches("-dirty").to_owned(), release.id.to_string())
             });
             let serves = serves.as_ref().map(|(version, id)| (&**version, &**id));
-            let stale = stale::look(&root, Some(&config.branch), serves, stop).await?;
-            if let Some(stale) = stale {
+            let looked = stale::look(&root, Some(&config.branch), serves, stop).await?;
+            if let Some(unknown) = looked.unknown {
+                screen.line(&format!("{INDENT}! {unknown}"));
+            }
+            if let Some(stale) = looked.stale {
                 return Err(DeployError::Stale(stale).into());
             }
         }
@@ -199,7 +205,11 @@ impl Deploy {
             resume: self.resume(common, &prospect.source.revision),
             began: stages,
         };
-        make(config, site, screen, making, stop).await
+        let report = make(config, site, screen, making, stop).await?;
+        if report.outcome.end == End::Released {
+            promote_all(config, prospect.images, screen, stop).await;
+        }
+        Ok(report)
     }
 
     /// The command that goes on where this one leaves it to AWS.
@@ -243,7 +253,7 @@ impl Deploy {
             let (service, version) = (first.service.name, first.version.clone());
             return Err(DeployError::NoImage { service, version, by_tag }.into());
         }
-        for image in ship(config, &prospect.source, missing, false, stop).await? {
+        for image in ship(config, &prospect.source, missing, false, false, stop).await? {
             let text = image.one_line();
             screen.done("build", image.service.as_str(), &text);
             prospect.known.insert(image.service, Some(image.reference));
@@ -304,6 +314,22 @@ impl Deploy {
         let (on_failure, on_interrupt) = (self.on_failure, self.on_interrupt);
         let verify = is_unproved(&observed.releases);
         Ok((Job { services, migrate, verify, on_failure, on_interrupt }, records))
+    }
+}
+
+/// Has `prod` name what was seen to serve. It only tells people and other builds, so that this cannot
+/// be done makes no release worse.
+async fn promote_all(config: &Config, mut images: Vec<Image>, screen: &Screen, stop: &Stop) {
+    images.retain(|image| image.is_release);
+    if images.is_empty() {
+        return;
+    }
+    let promoted = async {
+        let session = login::sign_in(config, stop).await?;
+        Ok::<_, Error>(promote(&session, images, stop).await?)
+    };
+    if let Err(error) = promoted.await {
+        screen.line(&format!("{INDENT}the tag {PROD} was not moved: {error}"));
     }
 }
 

@@ -36,14 +36,15 @@ impl Push {
         let config = common.config()?;
         stop.or_interrupted(check_registry(&config)).await?;
         let (source, images) = super::observe(&config, self.service, stop).await?;
-        let images = ship(&config, &source, images, self.force, stop).await?;
+        let images = ship(&config, &source, images, self.force, true, stop).await?;
         let version = source.revision.version();
         let report = report::Images { version, source: source.revision.clone(), images };
         Ok(answer(common.output, &report)?)
     }
 }
 
-/// Builds what the registry lacks, and brings it there. In the order of `images`.
+/// Builds what the registry lacks, and brings it there, in the order of `images`. Whether `prod` names
+/// them then is the caller's to say: a deploy has not seen them serve yet.
 ///
 /// # Errors
 /// The first image that could not be made or pushed.
@@ -52,6 +53,7 @@ pub(crate) async fn ship(
     source: &Source,
     images: Vec<Image>,
     force: bool,
+    promotes: bool,
     stop: &Stop,
 ) -> Result<Vec<report::Image>, Error> {
     let session = login::sign_in(config, stop).await?;
@@ -65,7 +67,7 @@ pub(crate) async fn ship(
         to_push.push((image, decision));
     }
     let mut built = build(source, &to_build, Some(&session), stop).await?.into_iter();
-    let pushed = push(&session, &to_push, stop).await?;
+    let pushed = push(&session, &to_push, promotes, stop).await?;
     let images = to_push.iter().zip(pushed).map(|((image, decision), pushed)| {
         let built = if *decision == Decision::Make { built.next() } else { None };
         let repository = format!("{}/{}", session.host, image.service.repository);

@@ -21,6 +21,9 @@ use crate::tell::{INDENT, Tell};
 /// How long giving the lock back may be tried.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long work that was told twice to end has for writing down how it ended.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Why something under the lock did not end by itself.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeldError {
@@ -105,8 +108,13 @@ pub(crate) async fn held<S: Store, T>(
     let done = tokio::select! {
         done = work() => Ok(done),
         lost = lock.keep(store) => Err(HeldError::Lost(lost)),
+        // Whatever it is that does not end by itself.
+        () = stop.is_late(GRACE) => Err(Interrupted.into()),
     };
-    give_back(store, &lock, tell).await;
+    tokio::select! {
+        () = give_back(store, &lock, tell) => {}
+        () = stop.is_late(GRACE) => {}
+    }
     done
 }
 

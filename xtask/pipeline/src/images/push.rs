@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::docker::last_line;
 use super::login::Session;
-use super::plan::{BUILDER, Decision, Image, PROD};
+use super::plan::{BUILDER, Decision, Image, PROD, decide};
 use super::progress::{Handle, Progress};
 use super::registry::{self, RegistryError};
 use crate::interrupt::Stop;
@@ -71,16 +71,17 @@ pub(crate) struct Pushed {
 pub(crate) async fn push(
     session: &Session,
     images: &[(Image, Decision)],
+    promotes: bool,
     stop: &Stop,
 ) -> Result<Vec<Pushed>, PushError> {
     let progress = Progress::start();
     super::side_by_side(images.iter().cloned(), stop, |(image, decision), stop| {
-        let push = Push { session: session.clone(), image, stop };
+        let push = Push { session: session.clone(), image, promotes, stop };
         let row = progress.row(push.image.service.name);
         async move {
             match decision {
                 Decision::Present { digest, moves_prod } => {
-                    push.present(&row, digest, moves_prod).await
+                    push.present(&row, digest, moves_prod && promotes).await
                 }
                 Decision::Make => push.made(&row).await,
             }
@@ -89,9 +90,32 @@ pub(crate) async fn push(
     .await
 }
 
+/// Has `prod` name images that the registry has: those of a release that was seen to serve.
+///
+/// # Errors
+/// The first whose tag could not be moved; the others are stopped then.
+pub(crate) async fn promote(
+    session: &Session,
+    images: Vec<Image>,
+    stop: &Stop,
+) -> Result<(), PushError> {
+    let observed = registry::observe(session, &images, stop).await?;
+    let decided = images.into_iter().zip(observed).map(|(image, observed)| {
+        let decision = decide(&image, &observed, false);
+        (image, decision)
+    });
+    let moves: Vec<_> = decided
+        .filter(|(_, decision)| matches!(decision, Decision::Present { moves_prod: true, .. }))
+        .collect();
+    push(session, &moves, true, stop).await?;
+    Ok(())
+}
+
 struct Push {
     session: Session,
     image: Image,
+    /// Whether [`PROD`] names it then.
+    promotes: bool,
     stop: Stop,
 }
 
@@ -135,6 +159,7 @@ impl Push {
         let started = Instant::now();
         let (host, version) = (&self.session.host, &*self.image.version);
         let mut tags = self.image.tags();
+        tags.retain(|tag| self.promotes || *tag != PROD);
         if self.image.is_release && self.image.cache {
             tags.insert(0, BUILDER);
         }

@@ -428,6 +428,7 @@ mod tests {
             status: status.to_owned(),
             reason: None,
             parameters: BTreeMap::new(),
+            found: BTreeMap::new(),
             outputs: BTreeMap::new(),
         }
     }

@@ -8,7 +8,7 @@ use crate::config::Config;
 /// The template, from the workspace's root.
 pub(crate) const PATH: &str = "ecs/stack.yml";
 /// What CloudFormation takes with a request.
-const MOST: usize = 51_200;
+pub(super) const MOST: usize = 51_200;
 /// The parameters that other settings decide, and which.
 const DERIVED: [(&str, &str); 2] = [("Name", "name"), ("DatabaseName", "database.name")];
 
@@ -19,8 +19,6 @@ pub(crate) struct Parameter {
     pub(crate) name: String,
     /// What holds where nothing is said.
     pub(crate) default: Option<String>,
-    /// Whether it names an SSM parameter, whose value counts.
-    pub(crate) looked_up: bool,
 }
 
 /// Reads the template as it is sent.
@@ -38,7 +36,7 @@ pub(crate) fn read() -> Result<String, InfraError> {
 }
 
 /// Leaves out the lines that are nothing but a comment. `#!/bin/sh` is none.
-fn without_comments(text: &str) -> String {
+pub(super) fn without_comments(text: &str) -> String {
     let lines = text.lines().filter(|line| {
         let line = line.trim_start_matches(' ');
         line != "#" && !line.starts_with("# ")
@@ -108,7 +106,6 @@ mod tests {
         let parameter = |(name, default): (&str, Option<&str>)| Parameter {
             name: name.to_owned(),
             default: default.map(str::to_owned),
-            looked_up: false,
         };
         let known = [
             ("Name", None),
@@ -128,6 +125,25 @@ mod tests {
         let resources =
             |text: &str| text.lines().filter(|line| line.starts_with("    Type: AWS::")).count();
         assert_eq!(resources(&body), resources(TEMPLATE));
+    }
+
+    /// What the template says about a resource.
+    fn resource(name: &str) -> &'static str {
+        let (_, rest) = TEMPLATE.split_once(&format!("\n  {name}:\n")).unwrap();
+        let end = rest.match_indices("\n  ").find(|(at, _)| !rest[at + 3..].starts_with(' '));
+        end.map_or(rest, |(at, _)| &rest[..at])
+    }
+
+    #[test]
+    fn nothing_has_a_public_address_before_the_gateway_or_a_redirect_before_its_goal() {
+        for subnet in ["PublicSubnetA", "PublicSubnetB"] {
+            assert!(resource(subnet).contains("    DependsOn: InternetGatewayAttachment\n"));
+        }
+        for public in ["Balancer", "Hosts"] {
+            assert!(resource(public).contains("[!Ref PublicSubnetA, !Ref PublicSubnetB]"));
+        }
+        let after = "    Metadata: { After: !If [HasDomain, !Ref HttpsListener, \"\"] }\n";
+        assert!(resource("HttpListener").contains(after));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::aws::stack::{Stack, Stacks};
 use crate::aws::{Aws, services};
 use crate::cloud::{Cloud as _, CloudError};
 use crate::config::Config;
+use crate::exit_code;
 use crate::interrupt::Stop;
 use crate::report::human;
 use crate::store::StoreError;
@@ -105,12 +106,15 @@ impl Destroy<'_> {
             return Err(failed(&tree, name, &status, reason.as_deref()));
         }
         let (stack, kept) = (name.clone(), tree.kept());
+        if self.with_data {
+            without_database(&stack, &kept)?;
+        }
         Ok(Destroyed { stack, services, objects, kept, seconds: start.elapsed().as_secs() })
     }
 
     /// Has the stack itself let go of the database: AWS refuses to delete a protected one, and
-    /// CloudFormation one that it is to keep. From the template that the stack was made of, so that
-    /// nothing else changes.
+    /// CloudFormation one that it is to keep. From the template and the values that the stack was
+    /// made of, so that nothing else changes.
     async fn release_database(&self, tell: &impl Tell, stop: &Stop) -> Result<(), InfraError> {
         let name = &self.config.stack;
         if !matches!(
@@ -122,13 +126,7 @@ impl Destroy<'_> {
         }
         let body = let_go(&self.stacks.template(name).await?);
         let mut parameters = self.stack.parameters.clone();
-        for known in self.stacks.parameters(&body).await?.iter().filter(|one| one.looked_up) {
-            // The stack may tell what was found instead of the name that it was found by.
-            match self.config.parameters.get(&known.name) {
-                Some(value) => parameters.insert(known.name.clone(), value.to_string()),
-                None => parameters.remove(&known.name),
-            };
-        }
+        parameters.extend(self.stack.found.clone());
         parameters.insert("DatabaseProtection".to_owned(), "false".to_owned());
         let proposal = propose_body(self.stacks, name, &body, parameters, stop).await?;
         proposal.execute(self.stacks, "release", self.limit, tell, stop).await?;
@@ -165,7 +163,7 @@ impl Destroy<'_> {
                 return Err(InfraError::Failed {
                     text: "the services' tasks do not stop; `cargo xtask status` shows them"
                         .to_owned(),
-                    exit_code: crate::exit_code::TIMEOUT,
+                    exit_code: exit_code::TIMEOUT,
                 });
             }
             sleep(POLL).await;
@@ -173,7 +171,27 @@ impl Destroy<'_> {
     }
 }
 
-/// The template with nothing that outlives the stack, but for a last snapshot of the database.
+/// Makes sure that the database is not among what a stack has left.
+///
+/// # Errors
+/// It is, although it was to go.
+fn without_database(stack: &str, kept: &[String]) -> Result<(), InfraError> {
+    if !kept.iter().any(|kept| kept.ends_with("(AWS::RDS::DBInstance)")) {
+        return Ok(());
+    }
+    let kept = kept.join(", ");
+    Err(InfraError::Failed {
+        text: format!(
+            "{stack} is gone, but not the database, which goes on costing: CloudFormation has kept \
+             {kept}. Remove it by hand: docs/aws.md, Taking it down"
+        ),
+        exit_code: exit_code::ERROR,
+    })
+}
+
+/// The template with nothing that outlives the stack, but for a last snapshot of the database. A
+/// policy alone CloudFormation takes for no change: so what is let go says so in its metadata, too.
+/// And nothing is looked up anew, lest a newer image replace the hosts first.
 fn let_go(template: &str) -> String {
     let mut database = false;
     let mut text = String::with_capacity(template.len());
@@ -182,14 +200,18 @@ fn let_go(template: &str) -> String {
         if let Some(kind) = line.strip_prefix("    Type: ") {
             database = kind.trim() == "AWS::RDS::DBInstance";
         }
-        let policy =
-            if database { "    DeletionPolicy: Snapshot" } else { "    DeletionPolicy: Delete" };
-        let line = if line.trim_end() == "    DeletionPolicy: RetainExceptOnCreate" {
-            policy
-        } else {
-            line
-        };
-        text.push_str(line);
+        let policy = if database { "Snapshot" } else { "Delete" };
+        if line.trim_end() == "    DeletionPolicy: RetainExceptOnCreate" {
+            text.push_str(&format!("    DeletionPolicy: {policy}\n    Metadata: {{ Goes: 1 }}\n"));
+            continue;
+        }
+        match line.split_once("AWS::SSM::Parameter::Value<") {
+            Some((before, after)) => {
+                let after = after.split_once('>').map_or(after, |(_, after)| after);
+                text.push_str(&format!("{before}String{after}"));
+            }
+            None => text.push_str(line),
+        }
         text.push('\n');
     }
     text
@@ -198,6 +220,7 @@ fn let_go(template: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infra::body::{MOST, without_comments};
 
     #[test]
     fn only_the_database_leaves_a_snapshot() {
@@ -206,13 +229,36 @@ mod tests {
         assert!(template.contains("    DeletionPolicy: RetainExceptOnCreate\n"));
         assert!(!text.contains("    DeletionPolicy: RetainExceptOnCreate\n"));
         assert_eq!(text.matches("DeletionPolicy: Snapshot\n").count(), 1);
-        let database = "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Snapshot\n";
+        let database =
+            "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Snapshot\n    Metadata: {";
         assert!(text.contains(database));
+        let released = template.matches("    DeletionPolicy: RetainExceptOnCreate\n").count();
+        assert_eq!(text.matches("    Metadata: { Goes: 1 }\n").count(), released);
+        let sent = let_go(&without_comments(template));
+        assert!(sent.len() <= MOST, "{} bytes", sent.len());
         // A database that is replaced is another matter.
         assert_eq!(
             text.matches("UpdateReplacePolicy: Retain\n").count(),
             template.matches("UpdateReplacePolicy: Retain\n").count()
         );
-        assert_eq!(text.lines().count(), template.lines().count());
+        assert_eq!(text.lines().count(), template.lines().count() + released);
+    }
+
+    #[test]
+    fn a_database_that_stays_against_the_order_is_a_failure() {
+        let kept = |kind: &str| [format!("Thing ({kind})")];
+        assert!(without_database("shop", &kept("AWS::RDS::DBSubnetGroup")).is_ok());
+        let error = without_database("shop", &kept("AWS::RDS::DBInstance")).unwrap_err();
+        assert_eq!(error.exit_code(), exit_code::ERROR);
+        assert!(error.to_string().contains("kept Thing (AWS::RDS::DBInstance)"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_looked_up_anew() {
+        let text = let_go(
+            "  HostImage:\n    { Type: AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>, Default: /aws }\n",
+        );
+        assert_eq!(text, "  HostImage:\n    { Type: String, Default: /aws }\n");
+        assert!(!let_go(include_str!("../../../../ecs/stack.yml")).contains("SSM::Parameter"));
     }
 }

@@ -145,6 +145,32 @@ fn what_runs_already_is_left_alone() {
 }
 
 #[test]
+fn a_service_as_aws_describes_it_is_unchanged() {
+    let mut observed = observed();
+    for (name, image) in [(ServiceName::Users, OLD), (ServiceName::Client, NEW)] {
+        run(&mut observed, name, image, 41);
+        let running = observed.services.get_mut(&name).unwrap();
+        let document = &mut running.service.as_mut().unwrap().document;
+        // What DescribeServices adds, and how it writes what it was told.
+        document["placementStrategy"][1]["field"] = json!("MEMORY");
+        document["placementConstraints"] = json!([]);
+        document["serviceRegistries"] = json!([]);
+        document["launchType"] = json!("EC2");
+        document["enableExecuteCommand"] = json!(false);
+        document["availabilityZoneRebalancing"] = json!("ENABLED");
+        document["deploymentController"] = json!({ "type": "ECS" });
+        document["createdBy"] = json!("arn:aws:iam::123456789012:user/ada");
+        let configuration = &mut document["deploymentConfiguration"];
+        configuration["alarms"] = json!({ "alarmNames": [], "rollback": false, "enable": false });
+        configuration["strategy"] = json!("ROLLING");
+        configuration["bakeTimeInMinutes"] = json!(0);
+        configuration["deploymentCircuitBreaker"]["resetOnHealthyTask"] = json!(true);
+    }
+    let plan = make(&observed, &both(Some(OLD), Some(NEW)), Migrations::Unknown);
+    assert!(!plan.is_pending(), "{plan}");
+}
+
+#[test]
 fn what_does_not_run_is_not_left_alone() {
     let mut observed = observed();
     run(&mut observed, ServiceName::Users, OLD, 41);

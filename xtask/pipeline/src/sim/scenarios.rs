@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::ecs::Ecs;
 use super::faults::{Fault, Faults};
@@ -327,6 +328,36 @@ async fn a_task_that_could_not_be_stopped_is_not_called_stopped() {
         let End::TaskFailed { message } = outcome.end else { panic!("{:?}", outcome.end) };
         assert!(message.contains(said), "{message}");
         assert!(outcome.failed_task.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_ctrl_c_ends_it_whatever_does_not_answer() {
+    // Of any of these the answers stop coming.
+    for (operation, touched) in [
+        ("ecs:RegisterTaskDefinition", false),
+        ("ecs:RunTask", false),
+        ("ecs:UpdateService", true),
+        ("ecs:DescribeServices", true),
+    ] {
+        let world = World::seeded(|_| {});
+        let hang = Fault::Slow(3600);
+        world.sim.order(Faults::default().first(operation, 1000, hang));
+        let (started, wanted) = (Instant::now(), job("newer", "newer"));
+        let signals = async {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            world.stop.request();
+            world.stop.request();
+            std::future::pending::<()>().await;
+        };
+        let outcome = tokio::select! {
+            outcome = world.deploy(&wanted) => outcome,
+            () = signals => unreachable!(),
+        };
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(70), "{operation}: {took:?}");
+        let expected = if touched { exit_code::ROLLBACK_FAILED } else { exit_code::INTERRUPTED };
+        assert_eq!(outcome.end.exit_code(), expected, "{operation}: {:?}", outcome.end);
     }
 }
 
