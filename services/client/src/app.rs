@@ -84,10 +84,13 @@ fn keep_the_door(router: Router, session: Session, messages: Messages) {
                     session.end_is_noticed();
                     return;
                 }
-                if path == "/" { "/login".to_owned() } else { format!("/login?next={path}") }
+                match router.address().as_str() {
+                    "/" => "/login".to_owned(),
+                    wish => format!("/login?next={}", js_sys::encode_uri_component(wish)),
+                }
             }
             Identity::SignedIn(_) if GUESTS_ONLY.contains(&path.as_str()) => {
-                next_page(untrack(|| router.query("next")).as_deref()).to_owned()
+                untrack(|| router.query("next")).and_then(next_page).unwrap_or_else(|| "/".into())
             }
             Identity::Restoring | Identity::Guest | Identity::SignedIn(_) => return,
         };
@@ -99,9 +102,10 @@ fn keep_the_door(router: Router, session: Session, messages: Messages) {
 }
 
 /// Where to go after signing in: only to a page of ours, whatever the address says.
-fn next_page(wish: Option<&str>) -> &'static str {
-    let page = contract::paths::PAGES.into_iter().find(|page| Some(*page) == wish);
-    page.filter(|page| !GUESTS_ONLY.contains(page)).unwrap_or("/")
+fn next_page(wish: String) -> Option<String> {
+    let (path, _) = wish.split_once('?').unwrap_or((&wish, ""));
+    let is_ours = contract::paths::PAGES.contains(&path) && !GUESTS_ONLY.contains(&path);
+    is_ours.then_some(wish)
 }
 
 #[cfg(test)]
@@ -110,9 +114,12 @@ mod tests {
 
     #[test]
     fn signing_in_leads_to_our_own_pages_only() {
-        assert_eq!(next_page(Some("/status")), "/status");
-        for wish in [None, Some("/login"), Some("//evil.example"), Some("https://evil.example")] {
-            assert_eq!(next_page(wish), "/");
+        for wish in ["/", "/status", "/?q=bob"] {
+            assert_eq!(next_page(wish.to_owned()).as_deref(), Some(wish));
+        }
+        for wish in ["/login", "/login?next=/", "//evil.example", "https://evil.example", "?q=bob"]
+        {
+            assert_eq!(next_page(wish.to_owned()), None, "{wish}");
         }
     }
 }

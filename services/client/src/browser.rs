@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use js_sys::{Date, Object, Reflect};
+use js_sys::{Date, Object, Promise, Reflect};
 use leptos::{
     ev,
     prelude::{RwSignal, Set, document, window, window_event_listener},
+    task::spawn_local,
 };
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{FocusOptions, HtmlElement, Location, Storage, VisibilityState};
 
 /// The element that the application lives in.
@@ -44,6 +46,21 @@ pub(crate) fn focus(element: &HtmlElement) {
     options.set_prevent_scroll(true);
     // Fails only where the element cannot have the focus.
     let _ = element.focus_with_options(&options);
+}
+
+/// Gives the focus to `heir` if what has it now goes from the page with what has just changed.
+pub(crate) fn bequeath_focus(heir: impl Fn() -> Option<HtmlElement> + 'static) {
+    let holder = document().active_element();
+    let heir: Box<dyn Fn() -> Option<HtmlElement>> = Box::new(heir);
+    spawn_local(async move {
+        // Until the change is to be seen.
+        sleep(Duration::ZERO).await;
+        if holder.is_some_and(|holder| !holder.is_connected())
+            && let Some(heir) = heir()
+        {
+            focus(&heir);
+        }
+    });
 }
 
 /// Gives the focus to the page's main part: what had it is gone.
@@ -87,6 +104,25 @@ pub(crate) fn is_visible() -> bool {
 /// Waits. A background tab may be woken later than it asked for.
 pub(crate) async fn sleep(time: Duration) {
     gloo_timers::future::sleep(time).await;
+}
+
+/// Waits, though no longer than until the device has a network again.
+pub(crate) async fn sleep_until_online(time: Duration) {
+    let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+    let mut awake = None;
+    let asleep = Promise::new(&mut |resolve, _| {
+        let window = window();
+        // Neither fails for a function that is one.
+        let _ = window.add_event_listener_with_callback("online", &resolve);
+        let _ =
+            window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+        awake = Some(resolve);
+    });
+    // It is never rejected.
+    let _ = JsFuture::from(asleep).await;
+    if let Some(awake) = awake {
+        let _ = window().remove_event_listener_with_callback("online", &awake);
+    }
 }
 
 /// What stays on this device; `None` where the person forbids that.

@@ -8,6 +8,7 @@
 //! | [`forms`] | a form's state and its fields; the rules come from `contract` |
 //! | [`session`] | who is signed in: tokens, refresh, what tabs tell each other |
 //! | [`api`] | the API's operations as typed calls, and the one error type |
+//! | [`reading`] | reading what a page shows, again and again where need be |
 //! | [`messages`] | what the page says to the person ("User added.") |
 //! | [`router`] | which page the address names, and how people get from one to another |
 //! | [`browser`] | the little that is needed of the browser itself |
@@ -32,7 +33,7 @@
 //! | forms | `register-form`, `login-form`, `password-form`, `user-form`; in each `submit` and `form-problem` |
 //! | `/` | the input `search`; `users`, a row `user-<id>` with `edit` and `remove`; `add-user`, `load-more`, `users-count`, `users-problem`, `try-again` |
 //! | dialogs | `dialog`; in it `cancel`, and `confirm-remove` to remove a user |
-//! | `/status` | `profile` with `profile-username`, `profile-email`; `edit`, `remove`; `sessions`, a row `session-<id>` with `end-session`; `end-others`, `logout-everywhere` |
+//! | `/status` | `profile` with `profile-username`, `profile-email`; `edit`, `remove`; `sessions`, a row `session-<id>` with `end-session`; `sessions-problem`, `try-again`; `end-others`, `logout-everywhere` |
 //! | 404 | `not-found` |
 
 #![expect(unreachable_pub, reason = "`#[component]` makes every component's function public")]
@@ -44,6 +45,7 @@ mod components;
 mod forms;
 mod messages;
 mod pages;
+mod reading;
 mod router;
 mod session;
 

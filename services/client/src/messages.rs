@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leptos::{html, prelude::*, task::spawn_local};
 
-use crate::{browser, components::live};
+use crate::{api::Error, browser, components::live};
 
 /// How long a success is shown, unless the person is about to read or dismiss it.
 const SHOWN_FOR: Duration = Duration::from_secs(8);
@@ -43,6 +43,14 @@ impl Messages {
     /// Says `text` on this page.
     pub(crate) fn say(self, kind: Kind, text: impl Into<String>) {
         self.show(Message { kind, text: text.into(), carried: false });
+    }
+
+    /// Says why a call has failed.
+    pub(crate) fn say_error(self, error: &Error) {
+        // That the session is over has been said, and not only on this page.
+        if !matches!(error, Error::SignedOut) {
+            self.say(Kind::Failure, error.to_string());
+        }
     }
 
     /// Says `text` on the page that the person is being led to.

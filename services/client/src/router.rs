@@ -6,7 +6,10 @@
 //! Links are plain `<a href>`: a click on one of ours is caught here, so the middle button, "open in
 //! a new tab" and a page without scripts all work as usual.
 
-use leptos::{ev, prelude::*};
+use std::time::Duration;
+
+use js_sys::Array;
+use leptos::{ev, prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlAnchorElement, MouseEvent, ScrollRestoration};
 
@@ -49,11 +52,16 @@ impl Router {
         if let Ok(history) = window().history() {
             // The browser would scroll before the page that it scrolls is there.
             let _ = history.set_scroll_restoration(ScrollRestoration::Manual);
-            let _ = history.replace_state(&router.entry.get_value().into(), "");
+        }
+        router.take_up_entry();
+        if router.position() > 0.0 {
+            spawn_local(router.scroll_back());
         }
         // Dropped handles keep listening; that is wanted.
         drop(window_event_listener(ev::click, move |event| router.clicked(&event)));
         drop(window_event_listener_untyped("popstate", move |_| router.returned()));
+        // In time for a reload: what is written while the page goes is not kept.
+        drop(window_event_listener_untyped("scrollend", move |_| router.write_position()));
         router
     }
 
@@ -70,13 +78,18 @@ impl Router {
         js_sys::decode_uri_component(value).ok().map(Into::into)
     }
 
+    /// The path with the query; not reactive.
+    pub(crate) fn address(self) -> String {
+        untrack(|| format!("{}{}", self.path.get(), self.query.get()))
+    }
+
     /// How the person came here.
     pub(crate) fn arrival(self) -> Arrival {
         self.arrival.get_value()
     }
 
     /// How far down the page was when the person left it.
-    pub(crate) fn position(self) -> f64 {
+    fn position(self) -> f64 {
         let entry = self.entry.get_value();
         self.positions.with_value(|all| {
             all.iter().find(|(of, _)| *of == entry).map_or(0.0, |(_, position)| *position)
@@ -85,12 +98,12 @@ impl Router {
 
     /// Goes to `target`, a path with or without a query.
     pub(crate) fn go(self, target: &str) {
-        self.remember_position();
+        self.write_position();
         let entry = browser::now_in_seconds().max(self.entry.get_value().wrapping_add(1));
         self.entry.set_value(entry);
         if let Ok(history) = window().history() {
             // Fails only for another origin's address, and ours has none.
-            let _ = history.push_state_with_url(&entry.into(), "", Some(target));
+            let _ = history.push_state_with_url(&self.state(), "", Some(target));
         }
         self.arrive(Arrival::Followed);
     }
@@ -104,32 +117,78 @@ impl Router {
     /// Gives the page that is shown another query; nothing else changes.
     pub(crate) fn rename(self, target: &str) {
         if let Ok(history) = window().history() {
-            let entry = self.entry.get_value().into();
-            let _ = history.replace_state_with_url(&entry, "", Some(target));
+            let _ = history.replace_state_with_url(&self.state(), "", Some(target));
         }
+        self.read_query();
     }
 
     fn returned(self) {
         // The old page is still shown, and still where it was.
         self.remember_position();
-        let entry = window().history().and_then(|history| history.state()).ok();
-        if let Some(entry) = entry.as_ref().and_then(JsValue::as_f64) {
-            self.entry.set_value(browser::whole(entry));
-        }
+        self.take_up_entry();
         self.arrive(Arrival::Returned);
     }
 
     fn arrive(self, arrival: Arrival) {
         self.arrival.set_value(arrival);
-        let (path, query) = (
-            browser::location(web_sys::Location::pathname),
-            browser::location(web_sys::Location::search),
-        );
+        self.read_query();
+        let path = browser::location(web_sys::Location::pathname);
+        if self.path.with_untracked(|old| *old != path) {
+            self.path.set(path);
+        }
+    }
+
+    fn read_query(self) {
+        let query = browser::location(web_sys::Location::search);
         if self.query.with_untracked(|old| *old != query) {
             self.query.set(query);
         }
-        if self.path.with_untracked(|old| *old != path) {
-            self.path.set(path);
+    }
+
+    /// What the history keeps with its current entry: number and position.
+    fn state(self) -> JsValue {
+        Array::of2(&self.entry.get_value().into(), &self.position().into()).into()
+    }
+
+    /// Reads what the history keeps with its current entry, if that is one of ours.
+    fn take_up_entry(self) {
+        let state = window().history().and_then(|history| history.state());
+        let Some(state) = state.ok().and_then(|state| state.dyn_into::<Array>().ok()) else {
+            return;
+        };
+        let entry = browser::whole(state.get(0).as_f64().unwrap_or_default());
+        self.entry.set_value(entry);
+        self.positions.update_value(|all| {
+            if all.iter().all(|(of, _)| *of != entry) {
+                all.push((entry, state.get(1).as_f64().unwrap_or_default()));
+            }
+        });
+    }
+
+    /// Has the history keep how far down the page is.
+    fn write_position(self) {
+        self.remember_position();
+        if let Ok(history) = window().history() {
+            // Fails only for what cannot be copied, and numbers can.
+            let _ = history.replace_state(&self.state(), "");
+        }
+    }
+
+    /// Scrolls to where the person was when they left the page. It may not be long enough for that
+    /// before what it shows is there.
+    pub(crate) async fn scroll_back(self) {
+        let (entry, position) = (self.entry.get_value(), self.position());
+        for _ in 0..100 {
+            window().scroll_to_with_x_and_y(0.0, position);
+            let reached = window().scroll_y().unwrap_or_default();
+            if position - reached < 1.0 {
+                return;
+            }
+            browser::sleep(Duration::from_millis(50)).await;
+            let has_moved = window().scroll_y().is_ok_and(|now| (now - reached).abs() > 1.0);
+            if has_moved || self.entry.get_value() != entry {
+                return;
+            }
         }
     }
 
@@ -159,7 +218,11 @@ impl Router {
             && !contract::paths::is_api(&path);
         if is_ours {
             event.prevent_default();
-            self.go(&format!("{path}{}", link.search()));
+            let target = format!("{path}{}", link.search());
+            // The second click of two finds the person there already.
+            if target != self.address() {
+                self.go(&target);
+            }
         }
     }
 }

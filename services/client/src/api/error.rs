@@ -15,7 +15,7 @@ pub(crate) enum Error {
     Refused { problem: Box<Problem>, retry_after: Option<u32> },
     /// An answer that the contract does not know: from something between here and the API.
     Unexpected { status: u16, retry_after: Option<u32> },
-    /// The person signed out while the call was waiting for its turn.
+    /// The person is no longer signed in, and has been told.
     SignedOut,
 }
 
@@ -25,6 +25,14 @@ impl Error {
             Self::Refused { problem, .. } => Some(problem.code),
             Self::Unreachable | Self::Unexpected { .. } | Self::SignedOut => None,
         }
+    }
+
+    /// Whether the API says that the session is over. Nothing else on the way to it can know.
+    pub(crate) fn refuses_token(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(ErrorCode::TokenExpired | ErrorCode::TokenInvalid | ErrorCode::TokenRequired)
+        )
     }
 
     fn status(&self) -> Option<u16> {
@@ -78,7 +86,7 @@ impl fmt::Display for Error {
             Self::Unreachable => {
                 f.write_str("The server does not answer. Check your connection and try again.")
             }
-            Self::SignedOut => f.write_str("You have logged out. Please log in again."),
+            Self::SignedOut => f.write_str("You are no longer logged in. Please log in again."),
             Self::Refused { problem, retry_after } => match problem.code {
                 ErrorCode::TooManyRequests => {
                     write!(f, "Too many tries. {}", Again(*retry_after))
@@ -157,6 +165,15 @@ mod tests {
         let error = Error::Unexpected { status: 502, retry_after: None };
         assert!(error.is_temporary());
         assert!(error.to_string().starts_with("The service is not available now."));
+    }
+
+    #[test]
+    fn only_the_api_can_say_that_a_session_is_over() {
+        assert!(refused(ErrorCode::TokenInvalid, None).refuses_token());
+        assert!(!refused(ErrorCode::CrossSite, None).refuses_token());
+        for status in [200, 401, 403, 408] {
+            assert!(!Error::Unexpected { status, retry_after: None }.refuses_token(), "{status}");
+        }
     }
 
     #[test]

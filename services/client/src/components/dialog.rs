@@ -34,7 +34,10 @@ pub(crate) fn Dialog(
             node_ref=dialog
             aria-labelledby="dialog-title"
             data-testid="dialog"
-            on:close=move |_| on_close.run(())
+            on:close=move |_| {
+                // The page may have gone with its dialog.
+                let _ = on_close.try_run(());
+            }
         >
             <h2 id="dialog-title">{title}</h2>
             {children()}

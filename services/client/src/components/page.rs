@@ -1,6 +1,6 @@
 //! A page: its title, its heading, and where the person is on it when they come to it.
 
-use leptos::{html, prelude::*};
+use leptos::{html, prelude::*, task::spawn_local};
 
 use crate::{
     browser,
@@ -18,13 +18,16 @@ pub(crate) fn Page(title: &'static str, children: Children) -> impl IntoView {
     let heading = NodeRef::<html::H1>::new();
     browser::set_title(title);
     heading.on_load(move |heading| {
-        let position = match router.arrival() {
-            Arrival::Loaded => return,
-            Arrival::Followed => 0.0,
-            Arrival::Returned => router.position(),
-        };
+        let arrival = router.arrival();
+        if arrival == Arrival::Loaded {
+            return;
+        }
         browser::focus(&heading);
-        window().scroll_to_with_x_and_y(0.0, position);
+        if arrival == Arrival::Returned {
+            spawn_local(router.scroll_back());
+        } else {
+            window().scroll_to_with_x_and_y(0.0, 0.0);
+        }
     });
     view! {
         <h1 tabindex="-1" node_ref=heading>

@@ -25,7 +25,8 @@ pub(crate) fn PasswordForm(
     let change = move |change: ChangePassword| async move {
         api::change_password(session, &change).await?;
         form.reset();
-        on_done.run(());
+        // The page that it has changed may have gone meanwhile.
+        let _ = on_done.try_run(());
         messages.say(
             messages::Kind::Success,
             "Your password has been changed. All your other sessions have ended.",

@@ -3,22 +3,24 @@
 use contract::User;
 use leptos::{prelude::*, task::spawn_local};
 
-use super::{DialogHandle, dialog::Cancel, flag, text};
+use super::{DialogHandle, dialog::Cancel, flag, text, user_dialog::Consequences};
 use crate::{api, session::Session};
 
 /// Asks, and removes `user`; lives in a dialog, which it closes.
 #[component]
-pub(crate) fn RemoveUser(user: User, #[prop(into)] on_done: Callback<User>) -> impl IntoView {
+pub(crate) fn RemoveUser(user: User) -> impl IntoView {
     let session = expect_context::<Session>();
     let dialog = expect_context::<DialogHandle>();
+    let consequences = Consequences::here();
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(String::new());
-    let own = session.user_id() == Some(user.id);
+    let User { id, username, .. } = user;
+    let own = session.user_id() == Some(id);
     let question = if own {
         "Your account and everything in it will be gone for good, and you will be logged out."
             .to_owned()
     } else {
-        format!("{} will be gone for good.", user.username)
+        format!("{username} will be gone for good.")
     };
     let remove = move |_| {
         if busy.get_untracked() {
@@ -26,12 +28,11 @@ pub(crate) fn RemoveUser(user: User, #[prop(into)] on_done: Callback<User>) -> i
         }
         busy.set(true);
         problem.set(String::new());
-        let user = user.clone();
         spawn_local(async move {
-            match api::remove_user(session, user.id).await {
+            match api::remove_user(session, id).await {
                 Ok(()) => {
                     dialog.close();
-                    on_done.run(user);
+                    consequences.removed(id);
                 }
                 Err(error) => {
                     let _ = problem.try_set(error.to_string());

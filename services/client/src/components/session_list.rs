@@ -7,48 +7,48 @@ use super::{SignOut, fact, flag, follow, live, text};
 use crate::{
     api, browser,
     messages::{Kind, Messages},
+    reading::Reading,
     session::Session,
 };
-
-/// What is known of them; nothing yet before the API has answered.
-type Sessions = RwSignal<Option<Vec<SessionInfo>>>;
 
 /// The person's sessions, each with a button that ends it. Reads them anew when `version` changes.
 #[component]
 pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
     let session = expect_context::<Session>();
-    let sessions = Sessions::new(None);
-    let problem = RwSignal::new(None::<String>);
+    // Nothing is known of them before the API has answered.
+    let sessions = RwSignal::new(None::<Vec<SessionInfo>>);
+    let reading = Reading::new();
+    let list = NodeRef::<html::Ul>::new();
 
     let load = move || {
-        spawn_local(async move {
-            match api::sessions(session).await {
-                Ok(list) => {
-                    let _ = sessions.try_set(Some(list));
-                    let _ = problem.try_set(None);
+        reading.start(
+            move || api::sessions(session),
+            move |answer| {
+                if answer.is_some() {
+                    sessions.set(answer);
+                    // Buttons may have done their work and go.
+                    browser::bequeath_focus(move || list.try_get_untracked()?.map(Into::into));
                 }
-                Err(error) => {
-                    let _ = problem.try_set(Some(error.to_string()));
-                }
-            }
-        });
+            },
+        );
     };
     follow(move || {
         version.track();
         load();
     });
-    let list = NodeRef::<html::Ul>::new();
     let on_ended = Callback::new(move |()| {
-        // The row that has the focus is about to go.
-        if let Some(list) = list.get_untracked() {
-            // Fails only where the element cannot have the focus; this one can.
-            let _ = list.focus();
+        if let Some(list) = list.get_untracked()
+            && list.matches(":focus-within").unwrap_or_default()
+        {
+            // The row that has the focus is about to go, and another one to take its place.
+            browser::focus(&list);
         }
         load();
     });
 
     let has_others =
         fact(move || sessions.with(|list| list.iter().flatten().any(|session| !session.current)));
+    let problem = Memo::new(move |_| reading.problem());
 
     view! {
         <p class="problem" role="alert" data-testid="sessions-problem">
@@ -56,8 +56,18 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
         </p>
         {live(move || {
             problem.with(Option::is_some).then(|| {
+                let try_again = move |_| {
+                    if !untrack(|| reading.is_busy()) {
+                        load();
+                    }
+                };
                 view! {
-                    <button type="button" on:click=move |_| load()>
+                    <button
+                        type="button"
+                        data-testid="try-again"
+                        aria-disabled=flag(move || reading.is_busy())
+                        on:click=try_again
+                    >
                         "Try again"
                     </button>
                 }
@@ -68,7 +78,7 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
             class="sessions"
             tabindex="-1"
             data-testid="sessions"
-            aria-busy=flag(move || sessions.with(Option::is_none))
+            aria-busy=flag(move || reading.is_busy())
             node_ref=list
         >
             {live(move || {
@@ -77,17 +87,34 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
             })}
         </ul>
         <div class="actions">
-            {live(move || {
-                has_others.get().then(|| view! { <EndOthers sessions on_ended /> }.into_any())
-            })}
+            {live(move || has_others.get().then(|| view! { <EndOthers on_ended /> }.into_any()))}
             <SignOut label="Log out everywhere" testid="logout-everywhere" everywhere=true />
         </div>
     }
 }
 
+/// Ends all of the person's sessions but this one; also those that have begun since the list was
+/// read.
+async fn end_others(session: Session) -> api::Result<()> {
+    loop {
+        let mut others = api::sessions(session).await?;
+        others.retain(|session| !session.current);
+        if others.is_empty() {
+            return Ok(());
+        }
+        for other in others {
+            match api::end_session(session, other.id).await {
+                // It has ended by itself: all the better.
+                Err(error) if error.code() == Some(ErrorCode::SessionNotFound) => {}
+                outcome => outcome?,
+            }
+        }
+    }
+}
+
 /// The button that ends all sessions but this one.
 #[component]
-fn EndOthers(sessions: Sessions, on_ended: Callback<()>) -> impl IntoView {
+fn EndOthers(on_ended: Callback<()>) -> impl IntoView {
     let session = expect_context::<Session>();
     let messages = expect_context::<Messages>();
     let busy = RwSignal::new(false);
@@ -97,22 +124,12 @@ fn EndOthers(sessions: Sessions, on_ended: Callback<()>) -> impl IntoView {
         }
         busy.set(true);
         spawn_local(async move {
-            let others = sessions.get_untracked().unwrap_or_default();
-            let mut outcome = Ok(());
-            for other in others.iter().filter(|session| !session.current) {
-                match api::end_session(session, other.id).await {
-                    // It has ended by itself: all the better.
-                    Err(error) if error.code() == Some(ErrorCode::SessionNotFound) => {}
-                    Err(error) => outcome = Err(error),
-                    Ok(()) => {}
-                }
-            }
-            match outcome {
+            match end_others(session).await {
                 Ok(()) => messages.say(Kind::Success, "You are logged out everywhere else."),
-                Err(error) => messages.say(Kind::Failure, error.to_string()),
+                Err(error) => messages.say_error(&error),
             }
             let _ = busy.try_set(false);
-            on_ended.run(());
+            let _ = on_ended.try_run(());
         });
     };
     view! {
@@ -143,11 +160,11 @@ fn SessionItem(info: SessionInfo, on_ended: Callback<()>) -> impl IntoView {
         spawn_local(async move {
             match api::end_session(session, id).await {
                 Ok(()) => messages.say(Kind::Success, "That session has ended."),
-                Err(error) => messages.say(Kind::Failure, error.to_string()),
+                Err(error) => messages.say_error(&error),
             }
             let _ = busy.try_set(false);
             // Also after a failure: it may have ended by itself.
-            on_ended.run(());
+            let _ = on_ended.try_run(());
         });
     };
     view! {

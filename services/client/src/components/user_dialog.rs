@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::{Dialog, RemoveUser, UserForm, live};
 use crate::{
     messages::{Kind, Messages},
+    pages::UserList,
     session::Session,
 };
 
@@ -17,56 +18,68 @@ pub(crate) enum UserAction {
     Remove(User),
 }
 
+/// What follows once the API has done it. No part of the dialog or the page: the person may have
+/// closed the one and left the other before the answer came.
+#[derive(Clone, Copy)]
+pub(crate) struct Consequences {
+    session: Session,
+    messages: Messages,
+    list: UserList,
+}
+
+impl Consequences {
+    pub(crate) fn here() -> Self {
+        Self {
+            session: expect_context::<Session>(),
+            messages: expect_context::<Messages>(),
+            list: expect_context::<UserList>(),
+        }
+    }
+
+    pub(crate) fn added(self, user: User) {
+        self.list.add(user);
+        self.messages.say(Kind::Success, "User added.");
+    }
+
+    pub(crate) fn changed(self, user: User) {
+        if self.session.user_id() == Some(user.id) {
+            self.session.user_changed(user.clone());
+        }
+        self.list.change(user);
+        self.messages.say(Kind::Success, "User updated.");
+    }
+
+    pub(crate) fn removed(self, id: i64) {
+        self.list.remove(id);
+        if self.session.user_id() == Some(id) {
+            self.session.account_removed();
+            self.messages.carry(Kind::Success, "Your account was removed.");
+        } else {
+            self.messages.say(Kind::Success, "User removed.");
+        }
+    }
+}
+
 /// The dialog for `action`, as long as there is one.
 #[component]
-pub(crate) fn UserDialog(
-    action: RwSignal<Option<UserAction>>,
-    /// This user was added or changed.
-    #[prop(into)]
-    on_saved: Callback<User>,
-    /// This user is gone.
-    #[prop(into)]
-    on_removed: Callback<User>,
-) -> impl IntoView {
-    let session = expect_context::<Session>();
-    let messages = expect_context::<Messages>();
-
-    let saved = move |text: &'static str| {
-        move |user: User| {
-            if session.user_id() == Some(user.id) {
-                session.user_changed(user.clone());
-            }
-            on_saved.run(user);
-            messages.say(Kind::Success, text);
-        }
-    };
-    let removed = move |user: User| {
-        let own = session.user_id() == Some(user.id);
-        on_removed.run(user);
-        if own {
-            session.account_removed();
-            messages.carry(Kind::Success, "Your account was removed.");
-        } else {
-            messages.say(Kind::Success, "User removed.");
-        }
-    };
+pub(crate) fn UserDialog(action: RwSignal<Option<UserAction>>) -> impl IntoView {
     let close = move |()| action.set(None);
     let dialog = move |action: UserAction| match action {
         UserAction::Add => view! {
             <Dialog title="Add a user".to_owned() on_close=close>
-                <UserForm user=None on_done=saved("User added.") />
+                <UserForm user=None />
             </Dialog>
         }
         .into_any(),
         UserAction::Edit(user) => view! {
             <Dialog title=format!("Edit {}", user.username) on_close=close>
-                <UserForm user=Some(user) on_done=saved("User updated.") />
+                <UserForm user=Some(user) />
             </Dialog>
         }
         .into_any(),
         UserAction::Remove(user) => view! {
             <Dialog title=format!("Remove {}?", user.username) on_close=close>
-                <RemoveUser user on_done=removed />
+                <RemoveUser user />
             </Dialog>
         }
         .into_any(),

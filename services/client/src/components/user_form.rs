@@ -3,7 +3,7 @@
 use contract::{NewUser, Password, UpdateUser, User, Username};
 use leptos::prelude::*;
 
-use super::{DialogHandle, dialog::Cancel};
+use super::{DialogHandle, dialog::Cancel, user_dialog::Consequences};
 use crate::{
     api,
     forms::{FormFrame, FormState, Kind, TextField},
@@ -25,22 +25,20 @@ pub(crate) fn password_hint() -> String {
 
 /// Changes `user`, or adds one where there is none; lives in a dialog, which it closes.
 #[component]
-pub(crate) fn UserForm(
-    #[prop(into)] user: Option<User>,
-    #[prop(into)] on_done: Callback<User>,
-) -> impl IntoView {
+pub(crate) fn UserForm(#[prop(into)] user: Option<User>) -> impl IntoView {
     let session = expect_context::<Session>();
     let dialog = expect_context::<DialogHandle>();
-    let done = move |user: User| {
-        dialog.close();
-        on_done.run(user);
-    };
+    let consequences = Consequences::here();
     let cancel = view! { <Cancel /> }.into_any();
     match user {
         None => {
             let form = FormState::new::<NewUser>(&["username", "email", "password"]);
-            let add =
-                move |user: NewUser| async move { api::add_user(session, &user).await.map(done) };
+            let add = move |user: NewUser| async move {
+                let user = api::add_user(session, &user).await?;
+                dialog.close();
+                consequences.added(user);
+                Ok(())
+            };
             view! {
                 <FormFrame form testid="user-form" submit="Add" send=form.sender(add) aside=cancel>
                     <Identity form own=false />
@@ -63,7 +61,10 @@ pub(crate) fn UserForm(
                 .with("email", &email.unwrap_or_default());
             let own = session.user_id() == Some(id);
             let update = move |user: UpdateUser| async move {
-                api::update_user(session, id, &user).await.map(done)
+                let user = api::update_user(session, id, &user).await?;
+                dialog.close();
+                consequences.changed(user);
+                Ok(())
             };
             view! {
                 <FormFrame form testid="user-form" submit="Save" send=form.sender(update) aside=cancel>

@@ -27,9 +27,11 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
         session.user().map(|me| Me { id: me.id, is_admin: me.is_admin == Some(true) })
     });
     let is_member = fact(move || me.get().is_some());
-    let is_waiting = fact(move || list.is_loading() && list.len() == 0);
-    let is_empty = fact(move || list.len() == 0 && !list.is_loading() && list.problem().is_none());
+    let is_admin = fact(move || me.get().is_some_and(|me| me.is_admin));
     let problem = Memo::new(move |_| list.problem());
+    let has_none = fact(move || list.len() == 0 && problem.with(Option::is_none));
+    let is_waiting = fact(move || has_none.get() && list.is_loading());
+    let is_empty = fact(move || has_none.get() && !list.is_loading());
 
     let skeletons =
         live(move || is_waiting.get().then(|| [(); SKELETONS].map(|()| skeleton()).into_any()));
@@ -55,7 +57,12 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
                 <p>
                     {problem}
                 </p>
-                <button type="button" data-testid="try-again" on:click=move |_| list.try_again()>
+                <button
+                    type="button"
+                    data-testid="try-again"
+                    aria-disabled=flag(move || list.is_loading())
+                    on:click=move |_| list.try_again()
+                >
                     "Try again"
                 </button>
             }
@@ -90,10 +97,10 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
             <thead role="rowgroup">
                 <tr role="row">
                     <th role="columnheader" scope="col">"User"</th>
-                    // Guests are shown nobody's address.
+                    // Nobody else is shown the others' addresses.
                     {live(move || {
                         let email = || view! { <th role="columnheader" scope="col">"Email"</th> };
-                        is_member.get().then(|| email().into_any())
+                        is_admin.get().then(|| email().into_any())
                     })}
                     <th role="columnheader" scope="col">"Joined"</th>
                     {live(move || {
@@ -117,7 +124,7 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
                 {skeletons}
             </tbody>
         </table>
-        {nobody}
+        <div role="status">{nobody}</div>
         <div class="failed" role="alert" data-testid="users-problem">
             {failed}
         </div>
@@ -137,6 +144,7 @@ fn row(
     let is_me = fact(move || me.get().is_some_and(|me| me.id == id));
     let may_change = fact(move || me.get().is_some_and(|me| me.id == id || me.is_admin));
     let is_member = fact(move || me.get().is_some());
+    let is_admin = fact(move || me.get().is_some_and(|me| me.is_admin));
     let user = RwSignal::from(user);
     let name = Signal::derive(move || user.with(|user| user.username.clone()));
     let created_date = user.with_untracked(|user| user.created_date.clone());
@@ -167,7 +175,7 @@ fn row(
                 </div>
             </th>
             {live(move || {
-                is_member.get().then(|| {
+                is_admin.get().then(|| {
                     let email =
                         text(move || user.with(|user| user.email.clone()).unwrap_or_default());
                     view! {
@@ -227,6 +235,8 @@ fn skeleton() -> impl IntoView {
 /// How much of the list is there.
 fn summary(list: UserList) -> String {
     match (list.len(), list.has_more()) {
+        // Those that are shown need not be all.
+        (_, false) if list.problem().is_some() => String::new(),
         (0, _) if list.is_loading() => "Loading the users…".to_owned(),
         (0, _) => String::new(),
         (1, false) => "1 user".to_owned(),

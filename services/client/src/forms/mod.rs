@@ -83,7 +83,8 @@ impl FormState {
 
     /// Empties the form, after it was sent.
     pub(crate) fn reset(self) {
-        for field in self.fields.get_value() {
+        // None are left where the page has gone meanwhile.
+        for field in self.fields.try_get_value().unwrap_or_default() {
             field.value.set(String::new());
             field.left.set(false);
             field.refused.set(None);
@@ -145,29 +146,33 @@ impl FormState {
         self.tried.set(true);
         self.problem.set(None);
         let typed = fields.iter().map(|field| (field.name, field.value.get_untracked()));
-        let Some(sent) = start(typed.collect::<Form>()) else {
+        let typed = typed.collect::<Vec<_>>();
+        let Some(sending) = start(typed.iter().cloned().collect::<Form>()) else {
             return self.focus_first_error();
         };
         self.busy.set(true);
         spawn_local(async move {
-            let outcome = sent.await;
+            let outcome = sending.await;
             // The page may be another one by now, and the form gone with it.
             if self.busy.try_set(false).is_none()
                 && let Err(error) = outcome
             {
-                self.refuse(&error);
+                self.refuse(&error, &typed);
             }
         });
     }
 
-    fn refuse(self, error: &Error) {
+    /// Shows why the API has refused what was `sent`.
+    fn refuse(self, error: &Error, sent: &[(&'static str, String)]) {
         let mut elsewhere = Vec::new();
         for (name, message) in error.fields() {
-            match self.field(&name) {
-                Some(field) => {
-                    field.refused.set(Some((field.value.get_untracked(), message)));
+            let text = sent.iter().find(|(of, _)| *of == name).map(|(_, text)| text.clone());
+            match self.field(&name).zip(text) {
+                // Unless another text has taken the place of the one that was refused.
+                Some((field, text)) if field.value.with_untracked(|value| *value == text) => {
+                    field.refused.set(Some((text, message)));
                 }
-                None => elsewhere.push(message),
+                _ => elsewhere.push(message),
             }
         }
         if error.fields().is_empty() {

@@ -21,8 +21,13 @@ pub(crate) fn Register() -> impl IntoView {
     let register = move |registration: Registration| async move {
         api::register(&registration).await?;
         newcomer.set(registration.email.into());
-        messages.carry(messages::Kind::Success, "You have registered successfully.");
-        router.go("/login");
+        let done = "You have registered successfully.";
+        if untrack(|| router.path()) == "/register" {
+            messages.carry(messages::Kind::Success, done);
+            router.go("/login");
+        } else {
+            messages.say(messages::Kind::Success, done);
+        }
         Ok(())
     };
     view! {

@@ -81,8 +81,7 @@ fn Account() -> impl IntoView {
                     "Remove the account"
                 </button>
             </div>
-            // What follows, the session does: it shows who is signed in.
-            <UserDialog action on_saved=|_| () on_removed=|_| () />
+            <UserDialog action />
         </section>
         <section aria-labelledby="password-title">
             <h2 id="password-title">"Password"</h2>

@@ -1,23 +1,18 @@
 //! The users that have been loaded. It outlives the page that shows it: who comes back finds as
 //! many users, of the same search, as were there before.
 
-use std::time::Duration;
-
 use contract::{User, Username, paths};
-use leptos::{html, prelude::*, task::spawn_local};
+use leptos::{html, prelude::*};
 
 use crate::{
     api::{self, UserPage},
     browser,
+    reading::Reading,
     session::Session,
 };
 
 /// Who reads: nobody in particular, or this user, who may be an administrator.
-pub(crate) type Reader = Option<Option<(i64, Option<bool>)>>;
-
-/// The pauses before a list that could not be read is read again.
-const FIRST_PAUSE: Duration = Duration::from_secs(3);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) type Reader = Option<(i64, Option<bool>)>;
 
 /// One user, who may yet be changed.
 #[derive(Clone)]
@@ -26,18 +21,25 @@ pub(crate) struct Entry {
     pub(crate) user: ArcRwSignal<User>,
 }
 
+/// A part of the list, to be read.
+#[derive(Clone)]
+struct Part {
+    path: String,
+    from_the_start: bool,
+}
+
 /// What has been loaded. A handle: copies are the same list.
 #[derive(Clone, Copy)]
 pub(crate) struct UserList {
     session: Session,
     users: RwSignal<Vec<Entry>>,
     next: RwSignal<Option<String>>,
-    loading: RwSignal<bool>,
-    problem: RwSignal<Option<String>>,
     prefix: RwSignal<String>,
-    reader: StoredValue<Reader>,
-    /// Counts the readings from the start: an answer to an earlier one comes too late.
-    reading: StoredValue<u32>,
+    /// Nobody yet, before the first has asked.
+    reader: StoredValue<Option<Reader>>,
+    reading: Reading,
+    /// What is being read or could not be.
+    part: StoredValue<Option<Part>>,
     /// Says how many users are there; takes the focus from what disappears.
     count: NodeRef<html::P>,
 }
@@ -48,11 +50,10 @@ impl UserList {
             session,
             users: RwSignal::default(),
             next: RwSignal::new(None),
-            loading: RwSignal::new(true),
-            problem: RwSignal::new(None),
             prefix: RwSignal::default(),
             reader: StoredValue::new(None),
-            reading: StoredValue::new(0),
+            reading: Reading::new(),
+            part: StoredValue::new(None),
             count: NodeRef::new(),
         }
     }
@@ -60,8 +61,8 @@ impl UserList {
     /// Shows the users whose names begin with `prefix` to `reader`; where `as_it_was`, what has
     /// been loaded will do.
     pub(crate) fn show(self, prefix: &str, reader: Reader, as_it_was: bool) {
-        let is_same = self.reader.get_value() == reader && self.prefix() == prefix;
-        if as_it_was && is_same && self.has_users() {
+        let is_same = self.reader.get_value() == Some(reader) && self.prefix() == prefix;
+        if as_it_was && is_same && self.users.with_untracked(|users| !users.is_empty()) {
             return;
         }
         if !is_same {
@@ -69,19 +70,21 @@ impl UserList {
             self.users.set(Vec::new());
             self.next.set(None);
         }
-        self.reader.set_value(reader);
+        self.reader.set_value(Some(reader));
         self.prefix.set(prefix.to_owned());
         self.read();
     }
 
     /// Shows those users only whose names begin with `prefix`. Those of before stay until they are there.
     pub(crate) fn narrow(self, prefix: &str) {
-        self.prefix.set(prefix.to_owned());
-        self.read();
+        if self.prefix() != prefix {
+            self.prefix.set(prefix.to_owned());
+            self.read();
+        }
     }
 
     /// What the names begin with; not reactive.
-    pub(crate) fn prefix(self) -> String {
+    fn prefix(self) -> String {
         self.prefix.get_untracked()
     }
 
@@ -100,10 +103,6 @@ impl UserList {
         self.users.with(Vec::len)
     }
 
-    fn has_users(self) -> bool {
-        self.users.with_untracked(|users| !users.is_empty())
-    }
-
     /// Whether there are more than have been loaded; reactive.
     pub(crate) fn has_more(self) -> bool {
         self.next.with(Option::is_some)
@@ -111,12 +110,12 @@ impl UserList {
 
     /// Whether the API is being asked; reactive.
     pub(crate) fn is_loading(self) -> bool {
-        self.loading.get()
+        self.reading.is_busy()
     }
 
     /// Why the list could not be read; reactive.
     pub(crate) fn problem(self) -> Option<String> {
-        self.problem.get()
+        self.reading.problem()
     }
 
     /// The paragraph that says how many users are there.
@@ -124,13 +123,11 @@ impl UserList {
         self.count
     }
 
-    /// Reads the list from the start.
-    pub(crate) fn read(self) {
-        self.reading.update_value(|reading| *reading = reading.wrapping_add(1));
+    fn read(self) {
+        self.reading.stop();
         let prefix = self.prefix();
         if !prefix.is_empty() && !Username::can_begin_with(&prefix) {
             // No need to ask.
-            self.loading.set(false);
             return self.take(UserPage { users: Vec::new(), next: None }, true);
         }
         let path = if prefix.is_empty() {
@@ -138,63 +135,42 @@ impl UserList {
         } else {
             format!("{}?q={}", paths::USERS, js_sys::encode_uri_component(&prefix))
         };
-        self.load(path, true);
+        self.load(Part { path, from_the_start: true });
     }
 
     /// Reads on.
     pub(crate) fn read_more(self) {
-        match self.next.get_untracked() {
-            Some(next) if !self.loading.get_untracked() => self.load(next, false),
-            _ => {}
+        if let Some(path) = self.next.get_untracked()
+            && !untrack(|| self.is_loading())
+        {
+            self.load(Part { path, from_the_start: false });
         }
     }
 
     /// Tries again what could not be read.
     pub(crate) fn try_again(self) {
-        if self.has_users() && self.next.with_untracked(Option::is_some) {
-            self.read_more();
-        } else if !self.loading.get_untracked() {
-            self.read();
+        if let Some(part) = self.part.get_value()
+            && !untrack(|| self.is_loading())
+        {
+            self.load(part);
         }
     }
 
-    fn load(self, path: String, from_the_start: bool) {
-        let reading = self.reading.get_value();
-        self.loading.set(true);
-        spawn_local(async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                let page = api::users(self.session, &path).await;
-                if self.reading.get_value() != reading {
-                    return;
-                }
-                self.loading.set(false);
-                let error = match page {
-                    Ok(page) => return self.take(page, from_the_start),
-                    Err(error) => error,
-                };
-                self.problem.set(Some(error.to_string()));
-                if !error.is_temporary() {
-                    return;
-                }
-                // The service comes back by itself, and then so does the list.
-                browser::sleep(error.retry_after().unwrap_or_default().max(pause)).await;
-                pause = (2 * pause).min(LONGEST_PAUSE);
-                while !browser::is_visible() {
-                    browser::sleep(FIRST_PAUSE).await;
-                }
-                let is_still_wanted = self.reading.get_value() == reading
-                    && !self.loading.get_untracked()
-                    && self.problem.with_untracked(Option::is_some);
-                if !is_still_wanted {
-                    return;
-                }
-            }
+    fn load(self, part: Part) {
+        self.part.set_value(Some(part.clone()));
+        let Part { path, from_the_start } = part;
+        let ask = move || {
+            let path = path.clone();
+            async move { api::users(self.session, &path).await }
+        };
+        self.reading.start(ask, move |page| match page {
+            Some(page) => self.take(page, from_the_start),
+            None if from_the_start => self.lack(),
+            None => {}
         });
     }
 
     fn take(self, UserPage { users, next }: UserPage, from_the_start: bool) {
-        self.problem.set(None);
         self.users.update(|known| {
             // A row that is shown already is kept, and with it the focus that may be in it.
             let entries = users.into_iter().map(|user| entry(known, user)).collect::<Vec<_>>();
@@ -206,32 +182,54 @@ impl UserList {
                 known.extend(entries);
             }
         });
-        if !from_the_start && next.is_none() {
-            // The button has done its work and goes.
-            self.focus_count();
-        }
         self.next.set(next);
+        // A button may have done its work and go.
+        self.bequeath_focus();
     }
 
-    /// Takes up a user who was added or changed.
-    pub(crate) fn put(self, user: User) {
+    /// What was found before the search is no answer to it, nor the way to more.
+    fn lack(self) {
         self.users.update(|known| {
-            let entry = entry(known, user);
-            if known.iter().all(|known| known.id != entry.id) {
-                known.push(entry);
-            }
+            known.retain(|entry| entry.user.with_untracked(|user| self.is_wanted(user)));
         });
+        self.next.set(None);
+    }
+
+    fn is_wanted(self, user: &User) -> bool {
+        let prefix = self.prefix();
+        let start = user.username.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
+    }
+
+    /// Takes up a user who was added.
+    pub(crate) fn add(self, user: User) {
+        if self.is_wanted(&user) {
+            self.users.update(|known| {
+                let entry = entry(known, user);
+                if known.iter().all(|known| known.id != entry.id) {
+                    known.push(entry);
+                }
+            });
+        }
+    }
+
+    /// Takes up what was changed of a user.
+    pub(crate) fn change(self, user: User) {
+        if self.is_wanted(&user) {
+            self.users.with_untracked(|known| entry(known, user));
+        } else {
+            self.remove(user.id);
+        }
     }
 
     /// Takes out a user who was removed.
     pub(crate) fn remove(self, id: i64) {
         self.users.update(|users| users.retain(|user| user.id != id));
+        self.bequeath_focus();
     }
 
-    pub(crate) fn focus_count(self) {
-        if let Some(count) = self.count.get_untracked() {
-            browser::focus(&count);
-        }
+    fn bequeath_focus(self) {
+        browser::bequeath_focus(move || self.count.get_untracked().map(Into::into));
     }
 }
 

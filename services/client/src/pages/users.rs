@@ -1,6 +1,6 @@
 //! `/`: the users, and what the person may do to them.
 
-use contract::{User, Username};
+use contract::Username;
 use leptos::{ev, prelude::*, task::spawn_local};
 
 use super::UserList;
@@ -29,33 +29,36 @@ pub(crate) fn Users() -> impl IntoView {
     });
     let mut before = None;
     follow(move || {
-        let reader = reader.get();
+        let (prefix, reader) = (router.query("q").unwrap_or_default(), reader.get());
+        if untrack(|| router.path()) != "/" {
+            // The query is already another page's.
+            return;
+        }
         let is_first = before.is_none();
-        if before.replace(reader).is_some_and(|before| before != reader) {
+        let is_another = before.replace(reader) != Some(reader);
+        if is_another && !is_first {
             action.set(None);
         }
-        if reader.is_some() {
+        match reader {
             // Who comes back finds the list as they left it.
-            let returns = is_first && router.arrival() == Arrival::Returned;
-            list.show(&router.query("q").unwrap_or_default(), reader, returns);
+            Some(reader) if is_another => {
+                list.show(&prefix, reader, is_first && router.arrival() == Arrival::Returned);
+            }
+            Some(_) => list.narrow(&prefix),
+            None => {}
         }
     });
 
     let is_admin = fact(move || session.user().is_some_and(|user| user.is_admin == Some(true)));
-    let removed = move |user: User| {
-        list.remove(user.id);
-        // The row that had the focus is gone.
-        list.focus_count();
-    };
 
     view! {
         <Page title="Users">
             <div class="tools">
-                <Search list />
+                <Search />
                 {live(move || is_admin.get().then(|| add_button(action)))}
             </div>
             <UserTable list action />
-            <UserDialog action on_saved=move |user| list.put(user) on_removed=removed />
+            <UserDialog action />
         </Page>
     }
 }
@@ -77,21 +80,23 @@ fn add_button(action: RwSignal<Option<UserAction>>) -> AnyView {
 /// Narrows the list to the names that begin as typed. The address follows, so that a reload or a
 /// link shows the same.
 #[component]
-fn Search(list: UserList) -> impl IntoView {
+fn Search() -> impl IntoView {
     let router = expect_context::<Router>();
-    let text = RwSignal::new(untrack(|| router.query("q")).unwrap_or_default());
+    let text = RwSignal::new(String::new());
+    follow(move || {
+        let wanted = router.query("q").unwrap_or_default();
+        if text.with_untracked(|text| text.trim() != wanted) {
+            text.set(wanted);
+        }
+    });
     let typed = StoredValue::new(0_u32);
     let look = move || {
         let wanted = text.get_untracked().trim().to_owned();
-        if list.prefix() == wanted {
-            return;
-        }
         router.rename(&if wanted.is_empty() {
             "/".to_owned()
         } else {
             format!("/?q={}", js_sys::encode_uri_component(&wanted))
         });
-        list.narrow(&wanted);
     };
     let on_input = move |event: ev::Event| {
         text.set(event_target_value(&event));

@@ -24,6 +24,7 @@ use crate::{
     api::{Error, Request, Response, Result},
     browser,
     messages::{Kind, Messages},
+    reading::Pauses,
 };
 
 const ENDED: &str = "Your session has ended. Please log in again.";
@@ -129,6 +130,8 @@ impl Session {
         match self.send_unguarded(&Request::post(&path).with_cookie()).await {
             // Unknown to the API is signed out as well.
             Ok(_) | Err(Failure { token_refused: true, .. }) => {}
+            // Another tab was quicker, and has told.
+            Err(Failure { error: Error::SignedOut, .. }) => return Ok(()),
             Err(failure) => return Err(failure.error),
         }
         self.tabs.with_value(|tabs| tabs.tell(&News::SignedOut));
@@ -151,6 +154,7 @@ impl Session {
         self.send_unguarded(&request).await.map_err(|failure| {
             if failure.token_refused {
                 self.end(failure.token.as_ref());
+                return Error::SignedOut;
             }
             failure.error
         })
@@ -201,11 +205,8 @@ impl Session {
                 Ok(token)
             }
             // It is renewed a little early: it may still be good for this request.
-            Err(error) if error.is_temporary() && !old.has_expired() => Ok(old),
-            Err(error) => {
-                let token_refused = !error.is_temporary();
-                Err(Failure { error, token: Some(old), token_refused })
-            }
+            Err(error) if !error.refuses_token() && !old.has_expired() => Ok(old),
+            Err(error) => Err(Failure::new(error, old)),
         }
     }
 
@@ -237,11 +238,10 @@ impl Session {
             self.identity.set(Identity::Guest);
             return;
         }
-        let mut pause = Duration::from_secs(1);
+        let mut pauses = Pauses::new();
         loop {
             let restored = self.try_to_restore().await;
             if self.identity.get_untracked() != Identity::Restoring {
-                // Another tab has signed in or out meanwhile.
                 return;
             }
             match restored {
@@ -249,14 +249,13 @@ impl Session {
                     self.messages.clear();
                     return self.adopt(token, user);
                 }
-                Err(error) if error.is_temporary() => {
-                    self.messages.say(Kind::Failure, AWAY);
-                    browser::sleep(error.retry_after().unwrap_or(pause)).await;
-                    pause = (2 * pause).min(Duration::from_secs(30));
-                }
-                Err(_) => {
+                Err(error) if error.refuses_token() => {
                     self.forget();
                     return self.messages.carry(Kind::Failure, ENDED);
+                }
+                Err(error) => {
+                    self.messages.say(Kind::Failure, AWAY);
+                    pauses.pass(&error).await;
                 }
             }
         }
@@ -269,6 +268,10 @@ impl Session {
             None => {
                 let _turn = lock::acquire().await;
                 let token = refresh().await?;
+                if self.identity.get_untracked() != Identity::Restoring {
+                    // Another tab has signed in or out meanwhile.
+                    return Err(Error::SignedOut);
+                }
                 hint::set(token.expires_at);
                 self.tabs.with_value(|tabs| tabs.tell(&News::Renewed(token.clone())));
                 self.token.set_value(Some(token.clone()));
@@ -371,10 +374,7 @@ struct Failure {
 
 impl Failure {
     fn new(error: Error, token: Token) -> Self {
-        let token_refused = matches!(
-            error.code(),
-            Some(ErrorCode::TokenExpired | ErrorCode::TokenInvalid | ErrorCode::TokenRequired)
-        );
+        let token_refused = error.refuses_token();
         Self { error, token: Some(token), token_refused }
     }
 
