@@ -1,7 +1,8 @@
 //! When the service is slow, slow to forgive, broken or away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tests::{
     PASSWORD,
     browser::{visit, visit_with},
@@ -115,6 +116,197 @@ async fn a_device_without_network_is_told_and_loses_nothing() {
         page.sees_no("You are offline.").await;
         page.follow("Change the password").await;
         page.sees("Your password has been changed.").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_is_read_again_by_itself_and_at_once_when_the_network_is_back() {
+    visit("list_comes_back", |visit| async move {
+        visit.register("michael").await;
+        let page = &visit.page;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.go_offline(true).await;
+        page.follow("Users").await;
+        page.shows("[data-testid=try-again]").await;
+        // The next try would come after twelve seconds.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let start = Instant::now();
+        page.go_offline(false).await;
+        page.sees("michael").await;
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+        page.hides("[data-testid=try-again]").await;
+    })
+    .await;
+}
+
+/// Counts what is asked, and says that the service is not available.
+const COUNT_AND_REFUSE: &str = "() => {
+    localStorage.asked = 1 + Number(localStorage.asked ?? 0);
+    return Promise.resolve(new Response('', { status: 503 }));
+}";
+
+#[tokio::test]
+async fn impatience_makes_no_more_tries_than_patience() {
+    visit("one_try_at_a_time", |visit| async move {
+        let page = &visit.page;
+        page.answer("/users", COUNT_AND_REFUSE).await;
+        page.open("/").await;
+        let asked = async || page.run("return Number(localStorage.asked)").await;
+        for tries in 1..=4 {
+            page.until("a try", async || asked().await == tries).await;
+            page.click("[data-testid=try-again][aria-disabled=false]").await;
+        }
+        page.until("the last try", async || asked().await == 5).await;
+        // After three seconds once more, and then not for another six.
+        tokio::time::sleep(Duration::from_millis(5500)).await;
+        assert_eq!(asked().await, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_search_is_tried_again_as_that_search() {
+    visit("search_fails", |visit| async move {
+        let add = "INSERT INTO users (username, email, created_date) SELECT name || '-' || n, \
+                   name || n || '@example.com', now() \
+                   FROM unnest('{ada,bob}'::text[]) name, generate_series(1, 60) n";
+        visit.execute(add).await;
+        let page = &visit.page;
+        page.open("/").await;
+        page.sees("ada-1").await;
+        visit.execute("ALTER TABLE users RENAME TO away").await;
+        page.fill("search", "bob-6").await;
+        page.shows("[data-testid=try-again]").await;
+        page.sees_no("ada-1").await;
+        page.hides("[data-testid=load-more]").await;
+        visit.execute("ALTER TABLE away RENAME TO users").await;
+        page.click("[data-testid=try-again]").await;
+        page.sees("2 users").await;
+        page.sees("bob-60").await;
+        page.sees_no("ada-").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_sessions_are_read_again_by_themselves() {
+    visit("sessions_come_back", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.answer(
+            "/auth/sessions",
+            "send => localStorage.open ? send() : Promise.resolve(new Response('', { status: 503 }))",
+        )
+        .await;
+        page.follow("User status").await;
+        page.shows("[data-testid=sessions-problem]:not(:empty)").await;
+        page.run("localStorage.open = 'yes'").await;
+        page.sees("this one").await;
+        page.hides("[data-testid=sessions-problem]").await;
+        page.hides("[data-testid=try-again]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_closes_a_dialog_too_early_still_hears_what_came_of_it() {
+    visit("closed_too_early", |visit| async move {
+        for name in ["boss", "michael", "mary"] {
+            visit.register(name).await;
+        }
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.shows("[aria-label='Remove michael']").await;
+        page.slow_down(Duration::from_secs(1)).await;
+
+        page.click("[aria-label='Remove michael']").await;
+        page.click("[data-testid=confirm-remove]").await;
+        page.click("[data-testid=cancel]").await;
+        page.hides("[data-testid=dialog]").await;
+        page.sees("User removed.").await;
+        page.hides("[aria-label='Remove michael']").await;
+
+        page.click("[aria-label='Edit mary']").await;
+        page.fill("username", "mary-jane").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.click("[data-testid=cancel]").await;
+        page.sees("User updated.").await;
+        page.shows("[aria-label='Edit mary-jane']").await;
+
+        page.click("[data-testid=add-user]").await;
+        page.fill("username", "adam").await;
+        page.fill("email", "adam@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.click("[data-testid=cancel]").await;
+        page.sees("User added.").await;
+        page.shows("[aria-label='Remove adam']").await;
+
+        // Also where the page has gone, too.
+        page.click("[aria-label='Remove adam']").await;
+        page.click("[data-testid=confirm-remove]").await;
+        page.click("[data-testid=cancel]").await;
+        page.follow("About").await;
+        page.sees("User removed.").await;
+        page.back().await;
+        page.shows("[aria-label='Edit mary-jane']").await;
+        page.hides("[aria-label='Remove adam']").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_leaves_the_account_too_early_still_hears_what_came_of_it() {
+    visit("left_too_early", |visit| async move {
+        visit.register("michael").await;
+        for agent in ["curl/8.9.1", "Wget/1.24"] {
+            let body = json!({"email": "michael@example.com", "password": PASSWORD});
+            let login = visit.api.post("/auth/login").header("user-agent", agent);
+            login.json(body).await.ok(200);
+        }
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.follow("User status").await;
+        page.shows("[aria-label='Log out curl']").await;
+        page.slow_down(Duration::from_secs(1)).await;
+        page.click("[aria-label='Log out curl']").await;
+        page.follow("About").await;
+        page.sees("That session has ended.").await;
+
+        page.follow("User status").await;
+        page.click("[data-testid=end-others]").await;
+        page.follow("About").await;
+        page.sees("You are logged out everywhere else.").await;
+
+        page.follow("User status").await;
+        page.fill("current_password", PASSWORD).await;
+        page.fill("new_password", "another good password").await;
+        page.follow("Change the password").await;
+        page.follow("About").await;
+        page.sees("Your password has been changed.").await;
+        page.shows(".prose").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_goes_elsewhere_while_registering_stays_there() {
+    visit("registers_elsewhere", |visit| async move {
+        let page = &visit.page;
+        page.open("/register").await;
+        page.shows("[data-testid=register-form]").await;
+        page.slow_down(Duration::from_secs(1)).await;
+        page.fill("username", "michael").await;
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=submit]").await;
+        page.follow("About").await;
+        page.sees("You have registered successfully.").await;
+        page.is_at("/about").await;
+        page.shows(".prose").await;
     })
     .await;
 }

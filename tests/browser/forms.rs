@@ -1,5 +1,7 @@
 //! Forms and what people type wrong.
 
+use std::time::Duration;
+
 use tests::{PASSWORD, browser::visit};
 use thirtyfour::Key;
 
@@ -105,6 +107,50 @@ async fn password_managers_know_the_fields() {
             assert_eq!(found.as_deref(), Some(token), "{path} {field}");
             page.shows(&format!("label[for={field}]")).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_shown_beside_what_was_typed_since() {
+    visit("refused_meanwhile", |visit| async move {
+        visit.register("michael").await;
+        let page = &visit.page;
+        page.open("/register").await;
+        page.shows("[data-testid=register-form]").await;
+        page.slow_down(Duration::from_secs(1)).await;
+        page.fill("username", "another").await;
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=submit]").await;
+        page.sees("One moment…").await;
+        page.fill("email", "another@example.com").await;
+        page.shows("[data-testid=form-problem]:not(:empty)").await;
+        page.sees("Sorry. That email already exists.").await;
+        page.hides("#email[aria-invalid=true]").await;
+        assert_eq!(page.text_of("#email-error").await, "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_can_be_shown_and_pasted() {
+    visit("show_and_paste", |visit| async move {
+        let page = &visit.page;
+        page.open("/login").await;
+        page.fill("password", PASSWORD).await;
+        for (kind, action) in [("password", "Show"), ("text", "Hide"), ("password", "Show")] {
+            page.shows(&format!("#password[type={kind}]")).await;
+            page.click(&format!("[aria-label='{action} password'][aria-controls=password]")).await;
+        }
+        page.shows("#password[type=text]").await;
+        assert_eq!(page.value("password").await, PASSWORD);
+        // Control and A, X, and V twice.
+        page.press("password", "\u{e009}a").await;
+        page.press("password", "\u{e009}x").await;
+        assert_eq!(page.value("password").await, "");
+        page.press("password", "\u{e009}vv").await;
+        assert_eq!(page.value("password").await, PASSWORD.repeat(2));
     })
     .await;
 }

@@ -68,3 +68,56 @@ async fn a_guest_is_led_to_the_sign_in_and_back() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_double_click_on_a_link_is_one_step() {
+    visit("twice_on_a_link", |visit| async move {
+        let page = &visit.page;
+        page.open("/").await;
+        page.shows("[data-testid=nav-register]").await;
+        page.double_click("[data-testid=nav-about]").await;
+        page.is_at("/about").await;
+        page.shows(".prose").await;
+        page.back().await;
+        page.is_at("/").await;
+        page.shows("#search").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_title_follows_the_page() {
+    visit("title_follows", |visit| async move {
+        let page = &visit.page;
+        let is_called = async |title: &str| {
+            page.until(title, async || page.title().await == title).await;
+        };
+        page.open("/").await;
+        page.shows("[data-testid=nav-about]").await;
+        for (link, title) in
+            [("About", "About · Users"), ("Log in", "Log in · Users"), ("Users", "Users")]
+        {
+            page.follow(link).await;
+            is_called(title).await;
+        }
+        page.back().await;
+        is_called("Log in · Users").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_failure_the_page_can_be_loaded_anew() {
+    visit("failure_card", |visit| async move {
+        let page = &visit.page;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.run("window.stillHere = true").await;
+        page.run("document.documentElement.setAttribute('data-failed', '')").await;
+        page.hides(".prose").await;
+        page.click("#failure a").await;
+        page.shows(".prose").await;
+        assert_eq!(page.run("return window.stillHere").await, serde_json::json!(null));
+    })
+    .await;
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
 use serde_json::json;
 use tests::{PASSWORD, browser::visit};
 
@@ -207,6 +209,172 @@ async fn signing_out_everywhere_ends_all_sessions() {
         visit.page.click("[data-testid=logout-everywhere]").await;
         visit.page.shows("[data-testid=nav-login]").await;
         visit.api.get("/auth/status").bearer(other).await.problem(401, "token_invalid");
+    })
+    .await;
+}
+
+/// Has what the API answers come a second later.
+const LATE: &str = "async send => {
+    const answer = await send();
+    await new Promise(done => setTimeout(done, 1000));
+    return answer;
+}";
+
+const HINT: &str = "return localStorage.getItem('session-expires-at')";
+
+#[tokio::test]
+async fn a_sign_out_counts_that_is_heard_of_during_a_reload() {
+    visit("out_during_reload", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.answer("/auth/refresh", LATE).await;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.hear(&json!("SignedOut")).await;
+        page.shows("[data-testid=nav-login]").await;
+        page.until("the late answer", async || page.requests_to("/auth/refresh").await == 1).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(page.run(HINT).await, json!(null));
+        page.shows("[data-testid=nav-login]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_signs_out_just_after_another_tab_has_signed_out() {
+    visit("out_twice", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.answer("/auth/refresh", LATE).await;
+        page.let_pass(A_WHILE).await;
+        page.click("[data-testid=nav-logout]").await;
+        page.hear(&json!("SignedOut")).await;
+        page.sees("You have logged out.").await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        page.sees("You have logged out.").await;
+        page.sees_no("You are still logged in.").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_the_api_calls_expired_is_renewed() {
+    visit("called_expired", |visit| async move {
+        let Some(key) = visit.secret_key() else {
+            eprintln!("DOES NOT RUN: nobody knows the key of these containers");
+            return;
+        };
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.shows("[data-testid=sessions] li").await;
+        let body = json!({"email": "michael@example.com", "password": PASSWORD});
+        let tokens = visit.api.post("/auth/login").json(body).await.ok(200);
+        let token = expired(tokens["access_token"].as_str().unwrap(), key);
+        visit.api.get("/auth/status").bearer(&token).await.problem(401, "token_expired");
+
+        page.click("[data-testid=profile] ~ .actions [data-testid=edit]").await;
+        page.fill("username", "mike").await;
+        let refreshed = page.requests_to("/auth/refresh").await;
+        // By this device's clock it is still good.
+        let later = chrono::Utc::now().timestamp() + 3600;
+        page.hear(&json!({"Renewed": {"access": token, "expires_at": later}})).await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User updated.").await;
+        page.sees("mike").await;
+        page.is_at("/status").await;
+        assert_eq!(page.requests_to("/auth/refresh").await, refreshed + 1);
+    })
+    .await;
+}
+
+/// The token as it was an hour before.
+fn expired(token: &str, key: &str) -> String {
+    let mut parts = token.split('.');
+    let (header, claims) = (parts.next().unwrap(), parts.next().unwrap());
+    let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let mut claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    for time in ["iat", "exp"] {
+        claims[time] = json!(claims[time].as_i64().unwrap() - 3600);
+    }
+    let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let key = EncodingKey::from_secret(key.as_bytes());
+    let signature = sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+/// Until it is told otherwise, something between here and the API answers in its place.
+const CAPTIVE: &str = "send => localStorage.open ? send()
+    : Promise.resolve(new Response('<p>Log in to the Wi-Fi</p>', { status: STATUS }))";
+
+#[tokio::test]
+async fn only_the_api_ends_a_session() {
+    visit("captive", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        for status in ["200", "403"] {
+            page.open("/status").await;
+            page.sees("michael@example.com").await;
+            page.run("delete localStorage.open").await;
+            page.answer("/auth/refresh", &CAPTIVE.replace("STATUS", status)).await;
+            page.let_pass(A_WHILE).await;
+            page.follow("Users").await;
+            page.shows("[data-testid=users-problem] p").await;
+            page.shows("[data-testid=nav-logout]").await;
+            page.open("/status").await;
+            page.sees("You will be logged back in").await;
+            page.is_at("/status").await;
+            page.run("localStorage.open = 'yes'").await;
+            page.sees("michael@example.com").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_began_since_is_ended_with_the_others() {
+    visit("others_since", |visit| async move {
+        visit.register("michael").await;
+        let sign_in = async || {
+            let body = json!({"email": "michael@example.com", "password": PASSWORD});
+            let login = visit.api.post("/auth/login").header("user-agent", "curl/8.9.1");
+            login.json(body).await.ok(200)["access_token"].as_str().unwrap().to_owned()
+        };
+        sign_in().await;
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.open("/status").await;
+        page.shows("[data-testid=end-others]").await;
+        let since = sign_in().await;
+        page.click("[data-testid=end-others]").await;
+        page.sees("You are logged out everywhere else.").await;
+        visit.api.get("/auth/status").bearer(&since).await.problem(401, "token_invalid");
+        page.until("one is left", async || page.count("[data-testid=sessions] li").await == 1)
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_others_are_ended_says_so_once() {
+    visit("ends_at_the_list", |visit| async move {
+        visit.register("michael").await;
+        for button in ["[aria-label='Log out curl']", "[data-testid=end-others]"] {
+            let body = json!({"email": "michael@example.com", "password": PASSWORD});
+            let login = visit.api.post("/auth/login").header("user-agent", "curl/8.9.1");
+            login.json(body).await.ok(200);
+            visit.sign_in("michael").await;
+            let page = &visit.page;
+            page.follow("User status").await;
+            page.shows("[aria-label='Log out curl']").await;
+            visit.execute("DELETE FROM sessions").await;
+            page.click(button).await;
+            page.is_at("/login").await;
+            page.sees("Your session has ended. Please log in again.").await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            page.sees("Your session has ended. Please log in again.").await;
+            assert_eq!(page.count("[data-testid=message]").await, 1);
+        }
     })
     .await;
 }

@@ -110,3 +110,38 @@ async fn the_last_admin_cannot_be_removed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn only_admins_have_a_column_for_addresses() {
+    visit("column_for_addresses", |visit| async move {
+        visit.register("boss").await;
+        visit.promote("boss").await;
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.shows("[aria-label='Edit michael']").await;
+        let columns = async || page.count("[data-testid=users] th[scope=col]").await;
+        assert_eq!(columns().await, 3);
+        page.hides("[data-testid=users] .email").await;
+        page.click("[data-testid=nav-logout]").await;
+        page.shows("[data-testid=nav-login]").await;
+        visit.sign_in("boss").await;
+        page.until("a fourth column", async || columns().await == 4).await;
+        page.sees("michael@example.com").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dates_are_written_as_the_reader_does() {
+    visit("dates", |visit| async move {
+        visit.register("michael").await;
+        visit.execute("UPDATE users SET created_date = '2026-03-04T12:00:00Z'").await;
+        let page = &visit.page;
+        for (language, date) in [("en-GB", "4 Mar 2026"), ("de", "04.03.2026")] {
+            page.speak(language).await;
+            page.open("/").await;
+            page.until(date, async || page.text_of("[data-testid=users] time").await == date).await;
+        }
+    })
+    .await;
+}

@@ -149,6 +149,11 @@ impl Visit {
         self.sign_in(name).await;
     }
 
+    /// The key that the API signs access tokens with; containers keep theirs to themselves.
+    pub fn secret_key(&self) -> Option<&'static str> {
+        matches!(*self.site, Site::Program { .. }).then_some(crate::SECRET_KEY)
+    }
+
     /// Ends the API, as an outage does.
     pub fn stop_the_api(&self) {
         self.site.stop_the_api();
@@ -241,6 +246,11 @@ impl Page {
         self.browser.back().await.unwrap();
     }
 
+    /// Goes forward in the history.
+    pub async fn forward(&self) {
+        self.browser.forward().await.unwrap();
+    }
+
     /// Types into the field with this id, after what stands there is removed.
     pub async fn fill(&self, id: &str, text: &str) {
         let field = self.find(By::Id(id)).await;
@@ -253,8 +263,8 @@ impl Page {
         self.find(By::Css(css)).await.send_keys(text).await.unwrap();
     }
 
-    /// Presses a key, such as Tab, in the field with this id.
-    pub async fn press(&self, id: &str, key: thirtyfour::Key) {
+    /// Presses a key, such as Tab, or several at once, in the field with this id.
+    pub async fn press(&self, id: &str, key: impl Into<thirtyfour::TypingData>) {
         self.find(By::Id(id)).await.send_keys(key).await.unwrap();
     }
 

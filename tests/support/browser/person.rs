@@ -42,6 +42,14 @@ impl Page {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// Shows the pages to come as to somebody who reads this language.
+    pub async fn speak(&self, language: &str) {
+        let script = format!(
+            "Object.defineProperty(Navigator.prototype, 'language', {{ get: () => '{language}' }})"
+        );
+        self.before_each_page(&script).await;
+    }
+
     /// Gives the page a screen this wide and high, in CSS pixels.
     pub async fn resize(&self, width: u32, height: u32) {
         let metrics = json!({
@@ -103,6 +111,25 @@ impl Page {
         self.devtools("Page.enable", json!({})).await;
         let script = json!({ "source": script });
         self.devtools("Page.addScriptToEvaluateOnNewDocument", script).await;
+    }
+
+    /// Has `how` answer requests to `path`, on this page and those to come: a function of JavaScript
+    /// that is given another one, which sends the request.
+    pub async fn answer(&self, path: &str, how: &str) {
+        let script = format!(
+            "{{ const fetch = window.fetch;
+                window.fetch = (url, init) => new URL(url, location).pathname === '{path}'
+                    ? ({how})(() => fetch(url, init)) : fetch(url, init); }}"
+        );
+        self.before_each_page(&script).await;
+        // Through the debugger: a driver's script runs in a world of its own.
+        self.devtools("Runtime.evaluate", json!({ "expression": script })).await;
+    }
+
+    /// Tells the page what another tab would, as JSON.
+    pub async fn hear(&self, news: &Value) {
+        let news = Value::from(news.to_string());
+        self.run(&format!("new BroadcastChannel('session').postMessage({news})")).await;
     }
 
     /// Puts the device's clock forward, as the page reads it.
