@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 
-use tests::emulator::World;
+use tests::emulator::{
+    World,
+    aws::{ACCOUNT, REGION, element},
+};
 
 /// The emulator knows neither capacity providers nor ECS's own images of hosts.
 const PARAMETERS: &str = "HostScaling = \"fixed\"\n\
@@ -80,12 +83,16 @@ async fn the_database_goes_only_if_it_is_named() {
 
 #[tokio::test]
 async fn with_its_name_the_database_goes_with_all_the_rest() {
-    let world = World::empty().await;
-    configure(&world, "");
-    world.run(&["infra", "apply", "--yes"]).ends_with(0);
-    let destroy = ["infra", "destroy", "--yes-destroy", "users", "--output", "json"];
-    let report = world.run(&destroy).ends_with(0).report();
-    assert_eq!(report["kept"], json!([]), "{report}");
+    // Without protection, nothing but what is to be kept changes before the end.
+    for protection in ["", "DatabaseProtection = \"false\"\n"] {
+        let world = World::empty().await;
+        configure(&world, protection);
+        world.run(&["infra", "apply", "--yes"]).ends_with(0);
+        let destroy = ["infra", "destroy", "--yes-destroy", "users", "--output", "json"];
+        let destroyed = world.run(&destroy).ends_with(0);
+        assert_eq!(destroyed.report()["kept"], json!([]), "{}", destroyed.output());
+        destroyed.says("release ").says("└ UPDATE_COMPLETE");
+    }
 }
 
 #[tokio::test]
@@ -125,4 +132,110 @@ async fn what_somebody_changed_past_the_stack_is_found() {
     world.aws.json("logs", "Logs_20140328.PutRetentionPolicy", log).await;
     let drift = world.run(&["infra", "drift", "--detailed-exitcode"]).ends_with(2);
     drift.says("UsersLog").says("30 → 3");
+}
+
+#[tokio::test]
+async fn a_change_that_fails_is_put_back_and_said_by_its_cause() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    // There is no such zone.
+    let domain = "DomainName = \"app.example.com\"\nHostedZoneId = \"Z0123\"\nLogDays = 7\n";
+    configure(&world, domain);
+    let failed = world.run(&["infra", "apply", "--yes"]).ends_with(40);
+    let (_, error) = failed.stderr.split_once("error: ").unwrap();
+    assert!(error.starts_with("Alias (AWS::Route53::RecordSet): "), "{error}");
+    failed.says("UPDATE_ROLLBACK_COMPLETE").says("Everything is as it was before");
+    configure(&world, "");
+    world.run(&["infra", "plan", "--detailed-exitcode"]).ends_with(0).says("unchanged");
+    world.run(&["infra", "drift", "--detailed-exitcode"]).ends_with(0);
+    configure(&world, "LogDays = 7\n");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0).says("└ UPDATE_COMPLETE");
+}
+
+/// Makes a zone for a domain; gives its id.
+async fn zone(world: &World, domain: &str) -> String {
+    let body = format!(
+        "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">\
+         <Name>{domain}</Name><CallerReference>test</CallerReference></CreateHostedZoneRequest>"
+    );
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/route53/aws4_request, \
+         SignedHeaders=host, Signature=0"
+    );
+    let request = reqwest::Client::new()
+        .post(format!("{}/2013-04-01/hostedzone", world.endpoint()))
+        .header("authorization", authorization)
+        .body(body);
+    let answer = request.send().await.unwrap().text().await.unwrap();
+    element(&answer, "Id").trim_start_matches("/hostedzone/").to_owned()
+}
+
+#[tokio::test]
+async fn with_a_domain_everything_leads_to_https() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    let zone = zone(&world, "example.com").await;
+    let domain = format!("DomainName = \"app.example.com\"\nHostedZoneId = \"{zone}\"\n");
+    configure(&world, &domain);
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    world.run(&["infra", "outputs"]).ends_with(0).says("https://app.example.com");
+
+    let ask = async |parameters: &[(&str, &str)]| {
+        let version = [("Version", "2015-12-01")];
+        world.aws.query("elasticloadbalancing", &[parameters, &version].concat()).await
+    };
+    let name = format!("{}-alb", world.name);
+    let found = ask(&[("Action", "DescribeLoadBalancers"), ("Names.member.1", &name)]).await;
+    let balancer = element(&found, "LoadBalancerArn");
+    let found = ask(&[("Action", "DescribeListeners"), ("LoadBalancerArn", balancer)]).await;
+    let listener = |port: &str| -> &str {
+        let port = format!("<Port>{port}</Port><Protocol>");
+        found.split("<member><ListenerArn>").find(|one| one.contains(&port)).unwrap_or_else(|| {
+            panic!("no {port} in {found}");
+        })
+    };
+    let (http, https) = (listener("80"), listener("443"));
+    assert!(http.contains("<Type>redirect</Type>") && http.contains("HTTP_301"), "{http}");
+    assert!(https.contains("<Type>forward</Type>"), "{https}");
+    for (listener, rules) in [(http, false), (https, true)] {
+        let (arn, _) = listener.split_once('<').unwrap();
+        let found = ask(&[("Action", "DescribeRules"), ("ListenerArn", arn)]).await;
+        assert_eq!(found.contains("/swagger*"), rules, "{found}");
+    }
+    // Nobody knows the name here, and `doctor` says of all three what is wrong.
+    world
+        .run(&["doctor"])
+        .says("app.example.com has no address")
+        .says("no trusted connection to app.example.com")
+        .says("http://app.example.com gave no answer");
+
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    world.run(&["infra", "outputs"]).ends_with(0).says("Url  ").says(" http://");
+}
+
+#[tokio::test]
+async fn with_a_repository_there_is_a_project_that_builds_it() {
+    let world = World::empty().await;
+    let connection = format!("arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0123");
+    let repository = format!(
+        "RepositoryUrl = \"https://github.com/owner/name.git\"\n\
+         RepositoryConnection = \"{connection}\"\n"
+    );
+    configure(&world, &repository);
+    let project = format!("{}-build", world.name);
+    world.run(&["infra", "apply", "--yes"]).ends_with(0).says("BuildProject").says(&project);
+    let question = json!({ "names": [project] });
+    let found = world.aws.json("codebuild", "CodeBuild_20161006.BatchGetProjects", question).await;
+    let project = &found["projects"][0];
+    assert_eq!(project["source"]["location"], "https://github.com/owner/name.git", "{project}");
+    assert_eq!(project["source"]["buildspec"], "buildspec.yml", "{project}");
+    assert_eq!(project["timeoutInMinutes"], 120, "{project}");
+    let environment = &project["environment"];
+    assert_eq!(environment["privilegedMode"], true, "{project}");
+    let variables = &environment["environmentVariables"];
+    assert_eq!(variables[0]["name"], "AWS_ACCOUNT_ID", "{project}");
+    assert_eq!(variables[0]["value"], ACCOUNT, "{project}");
 }
