@@ -338,10 +338,12 @@ impl Config {
         }
         for (key, value) in &file.values {
             resolver.check(&format!("values.{key}"), key, names::PLACEHOLDER)?;
-            resolver.note(format!("values.{key}"), &value.to_string(), Origin::File);
+            let name = format!("values.{key}");
+            resolver.note_own(&name, key, &value.to_string(), Origin::File);
         }
         for (key, value) in &file.parameters {
-            resolver.note(format!("parameters.{key}"), &value.to_string(), Origin::File);
+            let name = format!("parameters.{key}");
+            resolver.note_own(&name, key, &value.to_string(), Origin::File);
         }
         let users = resolver.service(&name, ServiceName::Users, file.services.users)?;
         let client = resolver.service(&name, ServiceName::Client, file.services.client)?;

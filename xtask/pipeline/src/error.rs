@@ -73,6 +73,9 @@ pub(crate) enum Error {
     /// A deploy that has told everything already.
     #[error("{message}")]
     Ended { message: String, exit_code: u8 },
+    /// Something that has told nothing yet.
+    #[error("{message}")]
+    Failed { message: String, exit_code: u8 },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
@@ -91,6 +94,12 @@ impl Error {
     #[must_use]
     pub(crate) fn is_interruption(&self) -> bool {
         self.exit_code() == exit_code::INTERRUPTED
+    }
+
+    /// Whether the answer has been given, and this is only how it ended.
+    #[must_use]
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self, Self::Ended { .. } | Self::Output(_))
     }
 
     /// The exit code, one of [`exit_code`]'s.
@@ -121,7 +130,7 @@ impl Error {
             Self::Run(error) => error.exit_code(),
             Self::Deploy(error) => error.exit_code(),
             Self::Rollback(_) => exit_code::CONFIGURATION,
-            Self::Ended { exit_code, .. } => *exit_code,
+            Self::Ended { exit_code, .. } | Self::Failed { exit_code, .. } => *exit_code,
             Self::Release(ReleaseError::Unknown(_)) => exit_code::CONFIGURATION,
             Self::Source(_)
             | Self::Engine(_)

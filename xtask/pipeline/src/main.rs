@@ -45,6 +45,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::interrupt::Stop;
+use crate::report::{Failure, Output};
 
 /// Ships the application.
 #[derive(Debug, Parser)]
@@ -96,9 +97,15 @@ async fn main() -> ExitCode {
             return ExitCode::from(if wrong { exit_code::CONFIGURATION } else { exit_code::OK });
         }
     };
+    let output = cli.common.output;
     match run(cli).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
+            if output == Output::Json && !error.is_answered() {
+                let failure = Failure { error: error.to_string(), exit_code: error.exit_code() };
+                // Nobody is left to tell that the output is closed.
+                let _ = report::json(&failure);
+            }
             images::progress::say(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }

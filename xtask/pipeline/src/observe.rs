@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::aws::Aws;
 use crate::aws::balancer::Balancer;
 use crate::cloud::{Cloud, CloudError, Cluster, Host, Identity, Service, TaskDefinition};
@@ -10,9 +12,13 @@ use crate::config::{Config, ServiceName};
 use crate::store::lock::{Holder, Lock};
 use crate::store::release::{self, Release, ReleaseError};
 use crate::store::{Store, StoreError};
+use crate::task_definition::same;
 
 /// How many releases are looked back at.
 const RELEASES: usize = 20;
+
+/// How many task definitions that ran an image are looked at.
+const OTHERS: usize = 3;
 
 /// Why nothing is known.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,17 @@ pub(crate) struct Running {
     pub(crate) task_definition: Option<TaskDefinition>,
     /// The newest of its family, if that is another one.
     pub(crate) newest: Option<TaskDefinition>,
+    /// Others that could be what is wanted.
+    pub(crate) others: Vec<TaskDefinition>,
+}
+
+impl Running {
+    /// The one that is registered already, if what is wanted is.
+    #[must_use]
+    pub(crate) fn registered(&self, wanted: &Value) -> Option<&TaskDefinition> {
+        let all = self.task_definition.iter().chain(&self.newest).chain(&self.others);
+        all.into_iter().find(|known| same(wanted, &known.document))
+    }
 }
 
 /// Everything that plans are made from.
@@ -155,10 +172,41 @@ pub(crate) async fn services(
                 (Some(arn), newest) => (existing(cloud.task_definition(&arn).await)?, newest),
                 (None, newest) => (None, newest),
             };
-            Ok((wanted.name, Running { service: found, task_definition, newest }))
+            Ok((
+                wanted.name,
+                Running { service: found, task_definition, newest, others: Vec::new() },
+            ))
         }
     });
     futures_util::future::join_all(looked).await.into_iter().collect()
+}
+
+/// Finds what ran an image before: it need not be registered once more.
+///
+/// # Errors
+/// AWS does not answer, or refuses.
+pub(crate) async fn others(
+    cloud: &impl Cloud,
+    releases: &[Release],
+    who: ServiceName,
+    image: &str,
+) -> Result<Vec<TaskDefinition>, CloudError> {
+    let records = releases.iter().filter_map(|release| release.services.get(&who));
+    let mut arns: Vec<&String> = Vec::new();
+    for arn in
+        records.filter(|one| one.image == image).filter_map(|one| one.task_definition.as_ref())
+    {
+        if !arns.contains(&arn) && arns.len() < OTHERS {
+            arns.push(arn);
+        }
+    }
+    let mut found = Vec::new();
+    for arn in arns {
+        found.extend(existing(cloud.task_definition(arn).await)?);
+    }
+    // One that was taken out of use can be looked at, and cannot be run.
+    found.retain(|one| one.document.get("status").and_then(Value::as_str) != Some("INACTIVE"));
+    Ok(found)
 }
 
 fn existing(

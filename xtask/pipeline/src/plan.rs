@@ -15,7 +15,7 @@ use crate::images::source::Revision;
 use crate::migrations::Migrations;
 use crate::observe::{Observed, Running};
 use crate::store::release::Outcome;
-use crate::task_definition::{Change, diff, same};
+use crate::task_definition::{Change, diff};
 use crate::template::TemplateError;
 
 /// So many characters about a service go on one line.
@@ -123,10 +123,7 @@ pub(crate) fn plan(
             because: None,
         };
         let current = running.task_definition.as_ref();
-        let registered = [&running.task_definition, &running.newest]
-            .into_iter()
-            .flatten()
-            .find(|known| same(&filled.document, &known.document));
+        let registered = running.registered(&filled.document);
         let newest = running.newest.as_ref().or(current);
         one.registered = registered.is_some();
         one.next = Some(match (registered, newest) {

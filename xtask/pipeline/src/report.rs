@@ -47,6 +47,15 @@ pub(crate) fn json(report: &impl Serialize) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Why there is no other answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Failure {
+    /// In words.
+    pub(crate) error: String,
+    /// The program's exit code.
+    pub(crate) exit_code: u8,
+}
+
 /// What `build` and `push` did.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Images {

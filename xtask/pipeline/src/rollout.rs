@@ -68,7 +68,7 @@ pub(crate) struct Way {
     pub(crate) last_good: Option<String>,
     /// What else to go back to: members of UpdateService, or null.
     pub(crate) settings: Value,
-    /// When it began, on the cloud's clock.
+    /// When it began, on ECS's own clock: the one here may differ.
     pub(crate) since: SystemTime,
     /// When it began, on ours.
     pub(crate) started: Instant,
@@ -191,7 +191,10 @@ pub(crate) async fn begin<C: Cloud>(
             started,
         };
         return match create(cloud, order, since).await {
-            Ok(primary) => Ok(Begun::Under(Way { deployment: primary, ..way })),
+            Ok(primary) => {
+                let since = primary.created.unwrap_or(since);
+                Ok(Begun::Under(Way { deployment: primary.id, since, ..way }))
+            }
             Err(error) => Err(after_all(context, order, way, error).await),
         };
     };
@@ -200,13 +203,13 @@ pub(crate) async fn begin<C: Cloud>(
     let primary = before.primary();
     let before_id = primary.map(|primary| primary.id.clone());
     let before_runs = primary.map(|primary| primary.task_definition.clone());
-    let way = |deployment: &str| Way {
-        deployment: deployment.to_owned(),
+    let way = |deployment: Option<&Deployment>| Way {
+        deployment: deployment.map(|one| one.id.clone()).unwrap_or_default(),
         before: before_id.clone(),
         before_runs: before_runs.clone(),
         last_good: last_good.clone(),
         settings: settings.clone(),
-        since,
+        since: deployment.and_then(|one| one.created).unwrap_or(since),
         started,
     };
     let mut force = false;
@@ -218,7 +221,7 @@ pub(crate) async fn begin<C: Cloud>(
                 return Ok(Begun::Unchanged);
             }
             Rollout::InProgress if order.settings.is_null() => {
-                return Ok(Begun::Under(Way { before: None, ..way(&primary.id) }));
+                return Ok(Begun::Under(Way { before: None, ..way(Some(primary)) }));
             }
             // The same again would change nothing: ECS must be told to try again.
             Rollout::Failed | Rollout::Unknown => force = true,
@@ -235,13 +238,13 @@ pub(crate) async fn begin<C: Cloud>(
     let error = match apply(cloud, &update, before_id.as_deref()).await {
         Ok(service) => match service.primary() {
             Some(primary) if primary.task_definition == order.task_definition => {
-                return Ok(Begun::Under(way(&primary.id)));
+                return Ok(Begun::Under(way(Some(primary))));
             }
             _ => none_shown("ecs:UpdateService", order),
         },
         Err(error) => error,
     };
-    Err(after_all(context, order, way(""), error).await)
+    Err(after_all(context, order, way(None), error).await)
 }
 
 fn none_shown(operation: &'static str, order: &Order) -> CloudError {
@@ -315,12 +318,12 @@ fn last_good(before: &Service, order: &Order) -> Option<String> {
     completed.or_else(|| order.last_good.clone()).filter(is_other)
 }
 
-/// Creates the service. Gives its first deployment's id.
+/// Creates the service. Gives its first deployment.
 async fn create<C: Cloud>(
     cloud: &C,
     order: &Order,
     since: SystemTime,
-) -> Result<String, CloudError> {
+) -> Result<Deployment, CloudError> {
     let mut definition = order.create.clone();
     if let Some(members) = definition.as_object_mut() {
         members.insert("serviceName".to_owned(), order.service.clone().into());
@@ -329,8 +332,7 @@ async fn create<C: Cloud>(
     // The same service from the same task definition is the same request.
     let token = token(&[&order.service, &order.task_definition, &seconds(since)]);
     let service = patiently(PATIENCE, || cloud.create_service(&definition, &token)).await?;
-    let primary = service.primary().ok_or_else(|| none_shown("ecs:CreateService", order))?;
-    Ok(primary.id.clone())
+    service.primary().cloned().ok_or_else(|| none_shown("ecs:CreateService", order))
 }
 
 fn seconds(time: SystemTime) -> String {

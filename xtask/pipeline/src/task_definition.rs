@@ -28,7 +28,7 @@ const RECORDS: [&str; 9] = [
 ];
 
 /// Parts of names of variables whose values are nobody's business.
-const SENSITIVE: [&str; 14] = [
+const SENSITIVE: [&str; 11] = [
     "SECRET",
     "KEY",
     "PASSWORD",
@@ -39,11 +39,11 @@ const SENSITIVE: [&str; 14] = [
     "CREDENTIAL",
     "PRIVATE",
     "AUTH",
-    "DSN",
-    "URL",
-    "URI",
     "SALT",
 ];
+
+/// The same of variables with addresses, which may have a password in them.
+const ADDRESSES: [&str; 3] = ["DSN", "URL", "URI"];
 
 /// Whether a registered task definition is what is wanted.
 #[must_use]
@@ -247,8 +247,19 @@ fn is_secret_at(what: &str, value: &str) -> bool {
 /// Whether a variable's value must not be shown, by its name or by what it looks like.
 #[must_use]
 pub(crate) fn is_secret(name: &str, value: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    is_sensitive(name) || ADDRESSES.iter().any(|part| upper.contains(part)) || has_password(value)
+}
+
+/// The same for what is no secret by right: only what looks very much like one is hidden.
+#[must_use]
+pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
+    has_password(value) || (is_sensitive(name) && !value.starts_with("arn:"))
+}
+
+fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    SENSITIVE.iter().any(|part| name.contains(part)) || has_password(value)
+    SENSITIVE.iter().any(|part| name.contains(part))
 }
 
 /// `scheme://user:password@host`.

@@ -65,6 +65,8 @@ enum Of {
     InfraDrift,
     /// `infra destroy`
     InfraDestroy,
+    /// Any of them, if it fails before it has anything else to answer
+    Error,
 }
 
 impl Of {
@@ -87,6 +89,7 @@ impl Of {
             Self::InfraOutputs => schema_for!(super::infra::Outputs),
             Self::InfraDrift => schema_for!(crate::infra::drift::Report),
             Self::InfraDestroy => schema_for!(crate::infra::destroy::Destroyed),
+            Self::Error => schema_for!(crate::report::Failure),
         }
     }
 }

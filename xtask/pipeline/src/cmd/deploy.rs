@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Common;
 use super::prospect::Prospect;
 use super::push::ship;
-use super::release::{Making, Report, conclude, limits, make};
+use super::release::{Making, Opening, Report, close, conclude, limits, make, open};
 use super::site::Site;
 use crate::config::{Config, ServiceName};
 use crate::deploy::{
@@ -183,26 +183,28 @@ impl Deploy {
         for release in prospect.observed.releases.iter().filter(|one| one.is_unfinished()).take(1) {
             screen.line(&format!("{INDENT}{}", half_done(release)));
         }
+        let source = prospect.source.revision.clone();
+        let images = records(&prospect);
+        let opening = Opening { source: &source, images, rollback_to: None, owner };
+        let mut record = open(site, opening).await?;
         let mut stages = vec![("plan", began), ("lock", asked), ("check", locked)];
         stages.push(("build", Instant::now()));
-        self.build(config, &mut prospect, screen, stop).await?;
+        let (job, left) = match self.prepare(config, &mut prospect, screen, began, stop).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                close(site, record, &error, screen).await;
+                return Err(error);
+            }
+        };
         stages.push(("", Instant::now()));
-        let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
-        let left = timeout.saturating_sub(began.elapsed());
-        if left.is_zero() {
-            return Err(DeployError::NoTimeLeft { timeout }.into());
-        }
-        let (job, images) = self.job(config, &prospect)?;
+        // The first note of what is done takes it along.
+        record.release.services = records(&prospect);
         let making = Making {
-            source: prospect.source.revision.clone(),
+            record,
             job,
-            images,
-            rollback_to: None,
             observed: &prospect.observed,
-            who: &owner.who,
-            token: &owner.token,
             limits: limits(left),
-            resume: self.resume(common, &prospect.source.revision),
+            resume: self.resume(common, &source),
             began: stages,
         };
         let report = make(config, site, screen, making, stop).await?;
@@ -233,6 +235,24 @@ impl Deploy {
         common.command(words)
     }
 
+    /// Makes the images that are missing. Gives what has to be done, and how long it may take.
+    async fn prepare(
+        &self,
+        config: &Config,
+        prospect: &mut Prospect,
+        screen: &Screen,
+        began: Instant,
+        stop: &Stop,
+    ) -> Result<(Job, Duration), Error> {
+        self.build(config, prospect, screen, stop).await?;
+        let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
+        let left = timeout.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(DeployError::NoTimeLeft { timeout }.into());
+        }
+        Ok((self.job(config, prospect)?, left))
+    }
+
     /// Makes the images that are missing.
     async fn build(
         &self,
@@ -261,25 +281,24 @@ impl Deploy {
         Ok(())
     }
 
-    /// What has to be done, and what the record says before it is.
-    fn job(
-        &self,
-        config: &Config,
-        prospect: &Prospect,
-    ) -> Result<(Job, BTreeMap<ServiceName, ServiceRecord>), Error> {
+    /// What has to be done.
+    fn job(&self, config: &Config, prospect: &Prospect) -> Result<Job, Error> {
         let observed = &prospect.observed;
         let mut services = Vec::new();
-        let mut records = BTreeMap::new();
         for image in &prospect.images {
             let who = image.service.name;
             let Some(Some(reference)) = prospect.known.get(&who) else { continue };
             let running = observed.services.get(&who);
-            let plan = prospect.plan.services.iter().find(|plan| plan.service == who);
             let current = running.and_then(|running| running.task_definition.as_ref());
-            let unchanged = plan.is_some_and(|plan| plan.action == Action::Unchanged);
-            let definition = match current.filter(|_| unchanged) {
-                Some(current) => Definition::Known(current.arn.clone()),
-                None => Definition::New(prospect.desired.task_definition(who, reference)?.document),
+            let unchanged = is_unchanged(prospect, who);
+            let wanted = prospect.desired.task_definition(who, reference)?.document;
+            let known = match current.filter(|_| unchanged) {
+                Some(current) => Some(current),
+                None => running.and_then(|running| running.registered(&wanted)),
+            };
+            let definition = match known {
+                Some(known) => Definition::Known(known.arn.clone()),
+                None => Definition::New(wanted),
             };
             let known = last_good_of(&observed.releases, who);
             let known = known.and_then(|good| good.services.get(&who));
@@ -293,17 +312,6 @@ impl Deploy {
                 last_good: known.and_then(|known| known.task_definition.clone()),
                 suspects: suspects(&observed.releases, who),
             });
-            records.insert(
-                who,
-                ServiceRecord {
-                    image: reference.clone(),
-                    inputs: image.inputs.clone(),
-                    task_definition: None,
-                    before: current.map(|current| current.arn.clone()),
-                    state: if unchanged { ServiceState::Unchanged } else { ServiceState::Pending },
-                    evidence: None,
-                },
-            );
         }
         let users = config.service(ServiceName::Users);
         let migrate = prospect.plan.migrates.then(|| Migration {
@@ -313,8 +321,36 @@ impl Deploy {
         });
         let (on_failure, on_interrupt) = (self.on_failure, self.on_interrupt);
         let verify = is_unproved(&observed.releases);
-        Ok((Job { services, migrate, verify, on_failure, on_interrupt }, records))
+        Ok(Job { services, migrate, verify, on_failure, on_interrupt })
     }
+}
+
+fn is_unchanged(prospect: &Prospect, who: ServiceName) -> bool {
+    let plan = prospect.plan.services.iter().find(|plan| plan.service == who);
+    plan.is_some_and(|plan| plan.action == Action::Unchanged)
+}
+
+/// What the record says of the services before anything is done.
+fn records(prospect: &Prospect) -> BTreeMap<ServiceName, ServiceRecord> {
+    let records = prospect.images.iter().map(|image| {
+        let who = image.service.name;
+        let running = prospect.observed.services.get(&who);
+        let current = running.and_then(|running| running.task_definition.as_ref());
+        let state = match is_unchanged(prospect, who) {
+            true => ServiceState::Unchanged,
+            false => ServiceState::Pending,
+        };
+        let record = ServiceRecord {
+            image: prospect.known.get(&who).cloned().flatten().unwrap_or_default(),
+            inputs: image.inputs.clone(),
+            task_definition: None,
+            before: current.map(|current| current.arn.clone()),
+            state,
+            evidence: None,
+        };
+        (who, record)
+    });
+    records.collect()
 }
 
 /// Has `prod` name what was seen to serve. It only tells people and other builds, so that this cannot

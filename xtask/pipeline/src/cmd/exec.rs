@@ -123,7 +123,7 @@ impl Exec {
                     TaskError::TimedOut { .. } => exit_code::TIMEOUT,
                     _ => exit_code::ERROR,
                 };
-                Err(Error::Ended { message: error.to_string(), exit_code })
+                Err(Error::Failed { message: error.to_string(), exit_code })
             }
         }
     }

@@ -126,9 +126,14 @@ impl Logs {
                 next = page.next;
             }
         }
-        lines.sort();
-        Ok(lines)
+        Ok(ordered(lines))
     }
+}
+
+/// By time alone: what was written in the same millisecond stays in the order in which it came.
+fn ordered(mut lines: Vec<Line>) -> Vec<Line> {
+    lines.sort_by(|one, other| one.at.cmp(&other.at));
+    lines
 }
 
 async fn pause() -> Result<(), Interrupted> {
@@ -176,7 +181,10 @@ impl Display for Line {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let task: String = self.task.chars().take(8).collect();
         let time = self.at.get(11..23).unwrap_or(&self.at);
-        writeln!(f, "{time} {:6} {task:8} | {}", self.service, self.message)
+        // What a container writes may not move the cursor or recolour the terminal.
+        let is_shown = |c: &char| *c == '\t' || !c.is_control();
+        let message: String = self.message.chars().filter(is_shown).collect();
+        writeln!(f, "{time} {:6} {task:8} | {message}", self.service)
     }
 }
 
@@ -200,6 +208,25 @@ mod tests {
         for wrong in ["", "m", "5", "1w", "-1s", "99999999999999999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn lines_of_one_millisecond_keep_their_order_and_colours_are_left_out() {
+        let line = |seconds: u64, message: &str| {
+            let line = LogLine {
+                at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000 + seconds),
+                stream: "users/users/4f3a".to_owned(),
+                message: message.to_owned(),
+            };
+            Line::new(ServiceName::Users, &line)
+        };
+        let lines = ordered(vec![line(1, "b"), line(1, "\x1b[31ma\x1b[0m\tb"), line(0, "c")]);
+        let text = Report(lines).to_string();
+        assert_eq!(
+            text,
+            "11:06:40.000 users  4f3a     | c\n11:06:41.000 users  4f3a     | b\n\
+             11:06:41.000 users  4f3a     | [31ma[0m\tb\n"
+        );
     }
 
     #[test]

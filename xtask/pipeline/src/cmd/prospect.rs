@@ -12,7 +12,7 @@ use crate::images::registry;
 use crate::images::source::Source;
 use crate::interrupt::Stop;
 use crate::migrations;
-use crate::observe::Observed;
+use crate::observe::{self, Observed};
 use crate::plan::{Plan, plan};
 use crate::store::release::last_good_of;
 
@@ -51,7 +51,7 @@ impl Prospect {
             async { Ok::<_, Error>(Source::observe(&root, super::is_ci(), stop).await?) },
             site.observe(config),
         );
-        let (mut source, observed) = looked?;
+        let (mut source, mut observed) = looked?;
         // What lies here is what is released, unless a tag names something else.
         let is_here = tag.is_none_or(|tag| tag == source.revision.commit && !source.revision.dirty);
         if let Some(tag) = tag {
@@ -81,6 +81,16 @@ impl Prospect {
                         "the registry was not asked, so images count as missing: {error}"
                     ));
                 }
+            }
+        }
+        for (name, image) in known.iter().filter_map(|(name, image)| Some((name, image.as_ref()?)))
+        {
+            let wanted = desired.task_definition(*name, image)?.document;
+            if let Some(running) = observed.services.get_mut(name)
+                && running.registered(&wanted).is_none()
+            {
+                let found = observe::others(&site.aws, &observed.releases, *name, image);
+                running.others = found.await?;
             }
         }
         let good = last_good_of(&observed.releases, ServiceName::Users);

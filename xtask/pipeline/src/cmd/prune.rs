@@ -102,10 +102,13 @@ impl Prune {
             needed.insert(one.task_definition.clone());
             needed.extend(one.deployments.iter().map(|one| one.task_definition.clone()));
         }
+        // A kept release needs its image even where its task definition is gone already.
+        let digests = digests(&kept);
         let repositories = (config.login == Login::Ecr).then(|| Repositories::new(&site.sdk));
         let mut services = Vec::new();
         for service in config.services(None) {
-            services.push(self.service(site, service, &needed, repositories.as_ref()).await?);
+            services
+                .push(self.service(site, service, &needed, &digests, repositories.as_ref()).await?);
         }
         Ok(Report {
             removed: self.yes,
@@ -122,6 +125,7 @@ impl Prune {
         site: &Site,
         service: &Service,
         needed: &BTreeSet<String>,
+        digests: &BTreeSet<String>,
         repositories: Option<&Repositories>,
     ) -> Result<ServiceReport, Error> {
         let all = site.aws.task_definitions(&service.family).await?;
@@ -136,7 +140,7 @@ impl Prune {
             refused: Vec::new(),
         };
         if let Some(repositories) = repositories {
-            let mut digests = BTreeSet::new();
+            let mut digests = digests.clone();
             for arn in &stay {
                 digests.extend(images(&site.aws.task_definition(arn).await?.document));
             }
@@ -175,6 +179,12 @@ fn kept(releases: &[Release], keep: u32) -> Vec<&Release> {
             release.is_unfinished()
         })
         .collect()
+}
+
+/// The digests that releases name.
+fn digests(releases: &[&Release]) -> BTreeSet<String> {
+    let records = releases.iter().flat_map(|release| release.services.values());
+    records.filter_map(|record| Some(record.image.split_once('@')?.1.to_owned())).collect()
 }
 
 /// The digests that a task definition names.
@@ -226,8 +236,8 @@ impl Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::release::Outcome;
     use crate::store::release::tests::draft;
+    use crate::store::release::{Outcome, ServiceRecord, ServiceState};
     use serde_json::json;
 
     #[test]
@@ -246,6 +256,22 @@ mod tests {
         ];
         let kept: Vec<_> = kept(&releases, 2).iter().map(|one| one.id.to_string()).collect();
         assert_eq!(kept, ["2026-11-23.6", "2026-11-23.5", "2026-11-23.3", "2026-11-23.1"]);
+    }
+
+    #[test]
+    fn a_kept_release_names_its_images() {
+        let mut release = draft("2026-11-23.1".parse().unwrap(), 0);
+        let record = |image: &str| ServiceRecord {
+            image: image.to_owned(),
+            inputs: String::new(),
+            task_definition: None,
+            before: None,
+            state: ServiceState::Rolled,
+            evidence: None,
+        };
+        release.services.insert(ServiceName::Users, record("host/shop-users@sha256:1"));
+        release.services.insert(ServiceName::Client, record(""));
+        assert_eq!(digests(&[&release]), BTreeSet::from(["sha256:1".to_owned()]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::site::Site;
 use crate::cloud::Cloud as _;
 use crate::config::{Config, ServiceName};
 use crate::decide::Limits;
-use crate::deploy::{End, Job, Outcome, Recorder, run};
+use crate::deploy::{End, Job, Outcome, Owner, Recorder, run};
 use crate::error::Error;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
@@ -25,22 +25,26 @@ use crate::smoke::{self, Expected};
 use crate::store::release::{Outcome as Recorded, Record, Release, ReleaseId, ServiceRecord};
 use crate::tell::{Screen, Tell as _};
 
-/// A release to make.
-pub(super) struct Making<'a> {
+/// What is known of a release before anything is done for it.
+pub(super) struct Opening<'a> {
     /// What is released, in words.
-    pub(super) source: Revision,
-    /// What has to be done.
-    pub(super) job: Job,
-    /// The images, and what went into them.
+    pub(super) source: &'a Revision,
+    /// The images, and what goes into them.
     pub(super) images: BTreeMap<ServiceName, ServiceRecord>,
     /// The release that it goes back to, if it does.
     pub(super) rollback_to: Option<ReleaseId>,
+    /// Whose deploy it is.
+    pub(super) owner: &'a Owner,
+}
+
+/// A release to make.
+pub(super) struct Making<'a> {
+    /// Its record.
+    pub(super) record: Record,
+    /// What has to be done.
+    pub(super) job: Job,
     /// What there was.
     pub(super) observed: &'a Observed,
-    /// Whose deploy it is.
-    pub(super) who: &'a str,
-    /// Only this run's.
-    pub(super) token: &'a str,
     /// How long it may take, from now.
     pub(super) limits: Limits,
     /// The command that goes on with it, should AWS be left to.
@@ -88,7 +92,40 @@ impl Display for Report {
     }
 }
 
-/// Does it: the record before the first change, and after the last.
+/// Begins the record: from now on others see that somebody is at it, and how far it came.
+pub(super) async fn open(site: &Site, opening: Opening<'_>) -> Result<Record, Error> {
+    let Opening { source, images, rollback_to, owner } = opening;
+    let draft = |id: ReleaseId, started: u64| Release {
+        id,
+        run: owner.token.clone(),
+        outcome: Recorded::Started,
+        version: source.version(),
+        subject: source.subject.clone(),
+        branch: source.branch.clone(),
+        who: owner.who.clone(),
+        started,
+        finished: None,
+        rollback_to,
+        services: images,
+        migration: None,
+        timings: Vec::new(),
+        note: None,
+    };
+    Ok(Record::begin(&site.store, draft).await?)
+}
+
+/// Ends a record of a release of which nothing came.
+pub(super) async fn close(site: &Site, mut record: Record, error: &Error, screen: &Screen) {
+    // Its first line: what a build wrote does not belong there.
+    record.release.note = error.to_string().lines().next().map(str::to_owned);
+    record.finish(Recorded::NotBegun, site.aws.now());
+    if let Err(error) = record.save(&site.store).await {
+        let id = &record.release.id;
+        screen.line(&format!("the record of {id} could not be completed: {error}"));
+    }
+}
+
+/// Does it, and completes the record after the last change.
 pub(super) async fn make(
     config: &Config,
     site: &Site,
@@ -96,30 +133,13 @@ pub(super) async fn make(
     making: Making<'_>,
     stop: &Stop,
 ) -> Result<Report, Error> {
-    let Making { source, job, images, rollback_to, observed, who, token, limits, .. } = making;
-    let version = source.version();
-    let draft = |id: ReleaseId, started: u64| Release {
-        id,
-        run: token.to_owned(),
-        outcome: Recorded::Started,
-        version: version.clone(),
-        subject: source.subject.clone(),
-        branch: source.branch.clone(),
-        who: who.to_owned(),
-        started,
-        finished: None,
-        rollback_to: rollback_to.clone(),
-        services: images.clone(),
-        migration: None,
-        timings: Vec::new(),
-        note: None,
-    };
-    let record = Record::begin(&site.store, draft).await?;
+    let Making { record, job, observed, limits, resume, began } = making;
+    let version = record.release.version.clone();
     let smoke = async || check(config, site, observed, &job, &version).await;
     let recorder = Recorder::new(&site.store, record, smoke);
     let context = Context { cloud: &site.aws, limits: &limits, tell: screen, stop };
     let mut outcome = run(&context, &recorder, &job).await;
-    outcome.took_before(&making.began);
+    outcome.took_before(&began);
     let id = recorder.id().await;
     if let Err(error) = recorder.finish(&outcome, site.aws.now()).await {
         screen.line(&format!("the record of {id} could not be completed: {error}"));
@@ -129,14 +149,8 @@ pub(super) async fn make(
     }
     let exit_code = outcome.end.exit_code();
     let detached = matches!(outcome.end, End::Interrupted { detached: true, .. });
-    let resume = Some(making.resume).filter(|_| detached);
-    Ok(Report {
-        release: Some(id.to_string()),
-        version: source.version(),
-        exit_code,
-        resume,
-        outcome,
-    })
+    let resume = Some(resume).filter(|_| detached);
+    Ok(Report { release: Some(id.to_string()), version, exit_code, resume, outcome })
 }
 
 /// Asks the application whether it is this release.

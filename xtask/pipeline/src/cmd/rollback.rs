@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::time::Instant;
 
 use super::Common;
-use super::release::{Making, conclude, limits, make};
+use super::release::{Making, Opening, conclude, limits, make, open};
 use super::site::Site;
 use crate::deploy::{Definition, Job, OnFailure, OnInterrupt, Owner, ServiceJob, held};
 use crate::error::Error;
@@ -106,8 +106,10 @@ impl Rollback {
             }
             let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
             let back = ["rollback".to_owned(), target.id.to_string()];
+            let id = target.id.clone();
+            let opening = Opening { source: &source, images, rollback_to: Some(id), owner: &owner };
             let making = Making {
-                source,
+                record: open(&site, opening).await?,
                 job: Job {
                     services,
                     migrate: None,
@@ -115,11 +117,7 @@ impl Rollback {
                     on_failure: OnFailure::RollbackAll,
                     on_interrupt: self.on_interrupt,
                 },
-                images,
-                rollback_to: Some(target.id),
                 observed: &observed,
-                who: &owner.who,
-                token: &owner.token,
                 limits: limits(timeout),
                 resume: common.command(back),
                 began: vec![("plan", began), ("", Instant::now())],

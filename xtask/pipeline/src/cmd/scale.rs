@@ -91,7 +91,7 @@ impl Scale {
             let event = service.events.first().map(|event| event.message.clone());
             if start.elapsed() >= limit {
                 let event = event.map(|event| format!(" ECS says: {event}")).unwrap_or_default();
-                return Err(Error::Ended {
+                return Err(Error::Failed {
                     message: format!("{text} after {}. ECS goes on trying.{event}", human(limit)),
                     exit_code: exit_code::TIMEOUT,
                 });

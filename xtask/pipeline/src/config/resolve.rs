@@ -3,6 +3,7 @@
 use super::names::{self, Rule};
 use super::{Error, Origin, Service, ServiceName, Setting};
 use crate::config::file::ServiceSection;
+use crate::task_definition::looks_secret;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,6 +18,12 @@ impl<E: Fn(&str) -> Option<String>> Resolver<'_, E> {
     /// Notes a value for `config show`.
     pub(super) fn note(&mut self, key: impl Into<String>, value: &str, source: Origin) {
         self.settings.push(Setting { key: key.into(), value: value.to_owned(), source });
+    }
+
+    /// The same for what people name themselves: no secret belongs there, but one may stand there.
+    pub(super) fn note_own(&mut self, key: &str, name: &str, value: &str, source: Origin) {
+        let hidden = !value.is_empty() && looks_secret(name, value);
+        self.note(key, if hidden { "<redacted>" } else { value }, source);
     }
 
     /// An empty variable is as good as none.
@@ -106,7 +113,7 @@ impl<E: Fn(&str) -> Option<String>> Resolver<'_, E> {
                 Some(value) => (value, Origin::Environment),
                 None => (value, Origin::File),
             };
-            self.note(key(&format!("build_args.{argument}")), &value, source);
+            self.note_own(&key(&format!("build_args.{argument}")), &argument, &value, source);
             build_args.insert(argument, value);
         }
         let mut named =

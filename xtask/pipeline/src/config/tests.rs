@@ -209,3 +209,30 @@ fn what_the_file_says_in_comments_holds_anyway() {
     };
     assert!(by_file(&said) > by_file(&meant) + 15, "they were not uncommented");
 }
+
+#[test]
+fn what_looks_like_a_secret_is_not_shown_although_it_does_not_belong_there() {
+    let config = Config::example(
+        "name = \"shop\"\n[services.users]\nbuild_args = { NPM_TOKEN = \"hunter2\", API = \"\" }\n\
+         [services.client]\nbuild_args = { API_SERVICE_URL = \"https://a\" }\n\
+         [values]\nSECRET_KEY = \"hunter2\"\nDB = \"postgres://ada:hunter2@db/users\"\n\
+         SECRET_KEY_SECRET_ARN = \"arn:aws:ssm:::x\"\nMEMORY = 300\n\
+         [parameters]\nDatabasePassword = \"hunter2\"\nRepositoryUrl = \"https://b\"\n",
+    );
+    let shown = |key: &str| {
+        let setting = config.settings().iter().find(|setting| setting.key == key);
+        setting.map(|setting| setting.value.as_str())
+    };
+    for key in [
+        "services.users.build_args.NPM_TOKEN",
+        "values.SECRET_KEY",
+        "values.DB",
+        "parameters.DatabasePassword",
+    ] {
+        assert_eq!(shown(key), Some("<redacted>"), "{key}");
+    }
+    assert_eq!(shown("services.client.build_args.API_SERVICE_URL"), Some("https://a"));
+    assert_eq!(shown("values.SECRET_KEY_SECRET_ARN"), Some("arn:aws:ssm:::x"));
+    assert_eq!(shown("values.MEMORY"), Some("300"));
+    assert_eq!(shown("parameters.RepositoryUrl"), Some("https://b"));
+}

@@ -100,7 +100,7 @@ fn run(observed: &mut Observed, name: ServiceName, image: &str, revision: u32) {
         document: desired.create(name),
     };
     let task_definition = Some(task_definition);
-    let running = Running { service: Some(service), task_definition, newest: None };
+    let running = Running { service: Some(service), task_definition, ..Running::default() };
     observed.services.insert(name, running);
 }
 

@@ -112,7 +112,7 @@ impl Display for Outcome {
 /// What a release has of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ServiceRecord {
-    /// The image, by digest.
+    /// The image, by digest; empty until it is built.
     pub(crate) image: String,
     /// What went into it besides the commit, as a hash: `pipeline.inputs`.
     pub(crate) inputs: String,
