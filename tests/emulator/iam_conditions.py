@@ -22,7 +22,7 @@ def allowed(call):
         principal_account="123456789012",
         action=call["action"],
         resource_arn=call["resource"],
-        region="us-west-1",
+        region=call["context"].get("aws:RequestedRegion", "us-west-1"),
         service_context={key.lower(): value for key, value in call["context"].items()},
     )
     return iam_evaluator.evaluate(context, policies).decision == "Allow"

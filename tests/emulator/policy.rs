@@ -1,5 +1,7 @@
-//! What the deploy role may do: each call of a whole run, and none of its neighbours. The policy is
-//! the stack's own, as the emulator filled it in; the emulator's simulator of IAM judges.
+//! What the two roles may do: each call of a whole run, and none of its neighbours. The policies are
+//! the stack's own, as the emulator filled them in; the emulator's simulator of IAM judges.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -67,12 +69,28 @@ async fn the_deploy_role_may_do_what_deploys_do_and_nothing_beside_it() {
     calls.sort();
     calls.dedup();
     assert!(calls.len() > 40, "{calls:#?}");
+    // And it grants nothing that nobody calls.
+    let called: BTreeSet<&str> = calls.iter().map(|call| call.action.as_str()).collect();
+    let granted = actions(&policy);
+    let idle: Vec<_> = granted.iter().filter(|action| !called.contains(action.as_str())).collect();
+    assert!(idle.is_empty(), "granted, and never called: {idle:?}");
     let denied: Vec<Call> = judge(&world.aws, &policy, calls.clone(), false).await;
     assert!(denied.is_empty(), "not allowed: {denied:#?}");
     let neighbours = neighbours(&world);
     let allowed: Vec<Call> = judge(&world.aws, &policy, neighbours.clone(), true).await;
     assert!(allowed.is_empty(), "allowed, and should not be: {allowed:#?}");
     println!("{} calls are allowed, {} neighbours are not", calls.len(), neighbours.len());
+}
+
+/// The actions that a policy grants.
+fn actions(policy: &str) -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let named = statements.iter().flat_map(|statement| match &statement["Action"] {
+        Value::Array(actions) => actions.clone(),
+        action => vec![action.clone()],
+    });
+    named.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
 /// The document of the stack's policy.
@@ -86,9 +104,12 @@ async fn deploy_policy(world: &World) -> String {
     let question =
         [&iam("GetPolicyVersion")[..], &[("PolicyArn", &arn), ("VersionId", version)]].concat();
     let found = world.aws.query("iam", &question).await;
-    // IAM gives documents URL-encoded.
-    let encoded = element(&found, "Document");
-    let url = reqwest::Url::parse(&format!("http://iam/?document={encoded}")).unwrap();
+    decoded(element(&found, "Document"))
+}
+
+/// IAM gives documents URL-encoded.
+fn decoded(document: &str) -> String {
+    let url = reqwest::Url::parse(&format!("http://iam/?document={document}")).unwrap();
     url.query_pairs().next().unwrap().1.into_owned()
 }
 
@@ -148,7 +169,11 @@ fn calls(world: &World, request: &Value) -> Vec<Call> {
             "sts" => Vec::new(),
             "cloudformation" => {
                 let stack = format!("stack/{}/*", world.name);
-                let arn = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:{stack}");
+                let arn = match action {
+                    // Neither is about one stack.
+                    "GetTemplateSummary" | "DescribeStackDriftDetectionStatus" => "*".to_owned(),
+                    _ => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:{stack}"),
+                };
                 vec![Call::new(&format!("cloudformation:{action}"), arn)]
             }
             service => vec![Call::new(&format!("{service}:{action}"), "*")],
@@ -181,10 +206,16 @@ fn calls(world: &World, request: &Value) -> Vec<Call> {
 
 fn s3(request: &Value) -> Call {
     let path = request["path"].as_str().unwrap();
-    let (path, _) = path.split_once('?').unwrap_or((path, ""));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
     let bucket = bucket.trim_start_matches('/');
     match (request["method"].as_str().unwrap(), key) {
+        ("GET", "") if query.contains("versions") => {
+            Call::new("s3:ListBucketVersions", format!("arn:aws:s3:::{bucket}"))
+        }
+        ("POST", "") if query.contains("delete") => {
+            Call::new("s3:DeleteObjectVersion", format!("arn:aws:s3:::{bucket}/lock.json"))
+        }
         ("GET", "") => Call::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}")),
         ("GET", key) => Call::new("s3:GetObject", format!("arn:aws:s3:::{bucket}/{key}")),
         ("PUT", key) => Call::new("s3:PutObject", format!("arn:aws:s3:::{bucket}/{key}")),
@@ -211,7 +242,9 @@ fn of_ecs(world: &World, action: &str, body: &Value) -> Vec<Call> {
             vec![Call::new(&format!("ecs:{action}"), ecs(&format!("cluster/{cluster}")))]
         }
         "CreateService" => inside("service", named("serviceName")),
-        "UpdateService" | "ListServiceDeployments" => inside("service", named("service")),
+        "UpdateService" | "DeleteService" | "ListServiceDeployments" => {
+            inside("service", named("service"))
+        }
         "DescribeServices" => inside("service", named("services")),
         "DescribeTasks" => inside("task", named("tasks")),
         "StopTask" => inside("task", named("task")),
@@ -254,6 +287,12 @@ fn unseen(world: &World) -> Vec<Call> {
     ]
     .map(|(action, resource)| Call::new(action, ecs(&resource)))
     .into();
+    // Of a cluster that has hosts, and of a `prune` that finds something.
+    calls.push(Call::new("ecs:ListContainerInstances", ecs(&format!("cluster/{cluster}"))));
+    calls.push(Call::new("ecs:DeregisterTaskDefinition", "*"));
+    for action in ["ecr:BatchDeleteImage", "ecr:DescribeImages"] {
+        calls.push(Call::new(action, &*repository));
+    }
     calls.push(Call::new("logs:GetLogEvents", format!("{logs}:log-stream:users/users/0123")));
     // docker pushes and pulls in the role's name.
     calls.push(Call::new("ecr:GetAuthorizationToken", "*"));
@@ -360,5 +399,269 @@ fn neighbours(world: &World) -> Vec<Call> {
         Call::new("elasticloadbalancing:ModifyListener", "*"),
         Call::new("ec2:RunInstances", "*"),
     ]);
+    calls
+}
+
+#[tokio::test]
+async fn the_provisioning_role_may_change_the_stack_and_nothing_beside_it() {
+    let mut world = World::empty().await;
+    let proxy = Proxy::start(world.endpoint(), Vec::new()).await;
+    infra::configure(&world, EVERYTHING);
+    world.reach_by(&proxy.endpoint());
+    for command in [&["plan"][..], &["apply", "--yes"], &["outputs"], &["drift"]] {
+        world.run(&[&["infra"], command].concat()).ends_with(0);
+    }
+    let policy = provision_policy(&world).await;
+    let task = json!({ "family": "idle", "containerDefinitions": [
+        { "name": "idle", "image": "idle", "memory": 64 },
+    ]});
+    world.aws.ecs("RegisterTaskDefinition", task).await;
+    let service = json!({ "cluster": world.cluster(), "taskDefinition": "idle", "desiredCount": 0,
+        "serviceName": format!("{}-users-service", world.name) });
+    world.aws.ecs("CreateService", service).await;
+    world.run(&["infra", "destroy", "--yes-destroy", "users"]).ends_with(0);
+
+    let recorded = proxy.requests();
+    let mut calls: Vec<Call> = recorded.iter().flat_map(|one| calls(&world, one)).collect();
+    for expected in ["CreateChangeSet", "ExecuteChangeSet", "DetectStackDrift", "DeleteStack"] {
+        let expected = format!("cloudformation:{expected}");
+        assert!(calls.iter().any(|call| call.action == expected), "{expected}: {calls:#?}");
+    }
+    calls.extend(in_its_name(&world));
+    let here = |call: Call| call.when("aws:RequestedRegion", REGION);
+    let mut calls: Vec<Call> = calls.into_iter().map(here).collect();
+    calls.sort();
+    calls.dedup();
+    let denied: Vec<Call> = judge(&world.aws, &policy, calls.clone(), false).await;
+    assert!(denied.is_empty(), "not allowed: {denied:#?}");
+    let neighbours = beside_the_stack(&world);
+    let allowed: Vec<Call> = judge(&world.aws, &policy, neighbours.clone(), true).await;
+    assert!(allowed.is_empty(), "allowed, and should not be: {allowed:#?}");
+    println!("{} calls are allowed, {} neighbours are not", calls.len(), neighbours.len());
+}
+
+/// Parameters with which the policy has all its statements.
+const EVERYTHING: &str = "AlarmEmail = \"a@example.com\"\n\
+    RepositoryUrl = \"https://github.com/owner/name.git\"\n\
+    RepositoryConnection = \"arn:aws:codeconnections:us-west-1:123456789012:connection/0123\"\n";
+
+async fn provision_policy(world: &World) -> String {
+    let role = format!("provision-{}", world.name);
+    let question = [
+        ("Action", "GetRolePolicy"),
+        ("Version", "2010-05-08"),
+        ("RoleName", &*role),
+        ("PolicyName", "provision"),
+    ];
+    let found = world.aws.query("iam", &question).await;
+    decoded(element(&found, "PolicyDocument"))
+}
+
+/// What CloudFormation calls in the role's name to make, change and remove what the template has:
+/// after the documentation of its resource types, for the emulator makes them without calls.
+fn in_its_name(world: &World) -> Vec<Call> {
+    let name = &world.name;
+    let arn = |service: &str, rest: &str| {
+        format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{}", rest.replace("NAME", name))
+    };
+    let mut calls = Vec::new();
+    for (service, resource, actions) in [
+        ("ec2", "vpc/vpc-1", "CreateVpc DeleteVpc ModifyVpcAttribute DescribeVpcs CreateTags"),
+        ("ec2", "subnet/subnet-1", "CreateSubnet DeleteSubnet ModifySubnetAttribute"),
+        (
+            "ec2",
+            "internet-gateway/igw-1",
+            "CreateInternetGateway AttachInternetGateway DetachInternetGateway DeleteInternetGateway",
+        ),
+        (
+            "ec2",
+            "route-table/rtb-1",
+            "CreateRouteTable DeleteRouteTable AssociateRouteTable DisassociateRouteTable \
+             CreateRoute DeleteRoute",
+        ),
+        (
+            "ec2",
+            "security-group/sg-1",
+            "CreateSecurityGroup DeleteSecurityGroup AuthorizeSecurityGroupIngress \
+             AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress RevokeSecurityGroupEgress",
+        ),
+        (
+            "ec2",
+            "launch-template/lt-1",
+            "CreateLaunchTemplate CreateLaunchTemplateVersion DeleteLaunchTemplate RunInstances",
+        ),
+        (
+            "elasticloadbalancing",
+            "loadbalancer/app/NAME-alb/1",
+            "CreateLoadBalancer DeleteLoadBalancer ModifyLoadBalancerAttributes CreateListener",
+        ),
+        (
+            "elasticloadbalancing",
+            "listener/app/NAME-alb/1/2",
+            "ModifyListener DeleteListener CreateRule",
+        ),
+        ("elasticloadbalancing", "listener-rule/app/NAME-alb/1/2/3", "ModifyRule DeleteRule"),
+        (
+            "elasticloadbalancing",
+            "targetgroup/NAME-users-tg/1",
+            "CreateTargetGroup DeleteTargetGroup ModifyTargetGroup ModifyTargetGroupAttributes",
+        ),
+        (
+            "rds",
+            "db:NAME-database-1",
+            "CreateDBInstance ModifyDBInstance DeleteDBInstance CreateDBSnapshot AddTagsToResource",
+        ),
+        ("rds", "snapshot:NAME-snapshot-database-1", "CreateDBSnapshot"),
+        ("rds", "subgrp:NAME-databasesubnets-1", "CreateDBSubnetGroup DeleteDBSubnetGroup"),
+        (
+            "rds",
+            "pg:NAME-databaseparameters-1",
+            "CreateDBParameterGroup ModifyDBParameterGroup DeleteDBParameterGroup",
+        ),
+        (
+            "autoscaling",
+            "autoScalingGroup:1:autoScalingGroupName/NAME-Hosts-1",
+            "CreateAutoScalingGroup UpdateAutoScalingGroup DeleteAutoScalingGroup SuspendProcesses \
+             ResumeProcesses CreateOrUpdateTags",
+        ),
+        (
+            "ecs",
+            "cluster/NAME-cluster",
+            "CreateCluster DescribeClusters UpdateCluster DeleteCluster PutClusterCapacityProviders",
+        ),
+        (
+            "ecs",
+            "capacity-provider/NAME-CapacityProvider-1",
+            "CreateCapacityProvider UpdateCapacityProvider DeleteCapacityProvider",
+        ),
+        (
+            "logs",
+            "log-group:NAME-users-log",
+            "CreateLogGroup PutRetentionPolicy DeleteLogGroup DescribeLogGroups",
+        ),
+        (
+            "ecr",
+            "repository/NAME-users",
+            "CreateRepository DescribeRepositories PutLifecyclePolicy PutImageScanningConfiguration \
+             DeleteRepository",
+        ),
+        (
+            "secretsmanager",
+            "secret:DatabasePassword-1",
+            "CreateSecret UpdateSecret GetSecretValue DeleteSecret",
+        ),
+        ("secretsmanager", "secret:SecretKey-1", "CreateSecret DeleteSecret GetRandomPassword"),
+        ("codebuild", "project/NAME-build", "CreateProject UpdateProject CreateWebhook"),
+        ("sns", "NAME-alarms", "CreateTopic Subscribe DeleteTopic"),
+        ("cloudwatch", "alarm:NAME-users-down", "PutMetricAlarm DeleteAlarms DescribeAlarms"),
+        ("codeconnections", "connection/0123", "GetConnection PassConnection UseConnection"),
+    ] {
+        let call = |action| Call::new(&format!("{service}:{action}"), arn(service, resource));
+        calls.extend(actions.split_whitespace().map(call));
+    }
+    let bucket = format!("arn:aws:s3:::{name}-pipeline-{ACCOUNT}");
+    for action in [
+        "CreateBucket",
+        "DeleteBucket",
+        "PutBucketPolicy",
+        "PutBucketVersioning",
+        "PutBucketPublicAccessBlock",
+        "PutBucketOwnershipControls",
+        "PutEncryptionConfiguration",
+        "PutLifecycleConfiguration",
+    ] {
+        calls.push(Call::new(&format!("s3:{action}"), &*bucket));
+    }
+    let image = "arn:aws:ssm:us-west-1::parameter/aws/service/ecs/optimized-ami/amazon-linux-2023\
+                 /recommended/image_id";
+    calls.push(Call::new("ssm:GetParameters", image));
+    let iam = |rest: &str| format!("arn:aws:iam::{ACCOUNT}:{}", rest.replace("NAME", name));
+    let role = iam("role/NAME-host-role");
+    for action in ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "AttachRolePolicy"] {
+        let boundary = iam("policy/boundary-NAME");
+        let call = Call::new(&format!("iam:{action}"), &*role);
+        calls.push(call.when("iam:PermissionsBoundary", boundary));
+    }
+    for action in ["GetRole", "DeleteRole", "TagRole", "UpdateAssumeRolePolicy"] {
+        calls.push(Call::new(&format!("iam:{action}"), &*role));
+    }
+    for action in ["CreateInstanceProfile", "AddRoleToInstanceProfile", "DeleteInstanceProfile"] {
+        let profile = iam("instance-profile/NAME-host-profile");
+        calls.push(Call::new(&format!("iam:{action}"), profile));
+    }
+    calls.push(Call::new("iam:CreatePolicyVersion", iam("policy/NAME-deploy")));
+    for service in ["ec2.amazonaws.com", "codebuild.amazonaws.com"] {
+        calls.push(Call::new("iam:PassRole", &*role).when("iam:PassedToService", service));
+    }
+    calls
+}
+
+/// Calls like those, on what is not the stack's, or by which the role would grow.
+fn beside_the_stack(world: &World) -> Vec<Call> {
+    let name = &world.name;
+    let arn = |service: &str, rest: &str| {
+        format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{}", rest.replace("NAME", name))
+    };
+    let iam = |rest: &str| format!("arn:aws:iam::{ACCOUNT}:{}", rest.replace("NAME", name));
+    let boundary = iam("policy/boundary-NAME");
+    let elsewhere = "arn:aws:cloudformation:us-west-1:123456789012:stack/other/1";
+    let mut calls: Vec<Call> = [
+        ("cloudformation:CreateChangeSet", elsewhere.to_owned()),
+        ("cloudformation:DeleteStack", elsewhere.to_owned()),
+        ("rds:DeleteDBInstance", arn("rds", "db:other-database-1")),
+        ("rds:DeleteDBSnapshot", arn("rds", "snapshot:other-snapshot-1")),
+        ("ecs:DeleteCluster", arn("ecs", "cluster/other-cluster")),
+        ("ecs:DeleteService", arn("ecs", "service/other-cluster/NAME-users-service")),
+        ("ecr:DeleteRepository", arn("ecr", "repository/other")),
+        ("s3:DeleteBucket", format!("arn:aws:s3:::other-pipeline-{ACCOUNT}")),
+        ("s3:GetObject", "arn:aws:s3:::other/secret".to_owned()),
+        ("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:other-1")),
+        ("logs:DeleteLogGroup", arn("logs", "log-group:other")),
+        ("codebuild:StartBuild", arn("codebuild", "project/other")),
+        (
+            "elasticloadbalancing:DeleteLoadBalancer",
+            arn("elasticloadbalancing", "loadbalancer/app/other/1"),
+        ),
+        (
+            "autoscaling:DeleteAutoScalingGroup",
+            arn("autoscaling", "autoScalingGroup:1:autoScalingGroupName/other"),
+        ),
+        ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/OTHER".to_owned()),
+        ("ssm:GetParameter", arn("ssm", "parameter/password")),
+        ("ec2:TerminateInstances", arn("ec2", "instance/i-1")),
+        ("kms:Decrypt", arn("kms", "key/1")),
+        ("iam:CreateUser", iam("user/ada")),
+        ("iam:CreateAccessKey", iam("user/ada")),
+        // Without the boundary, or of one that is not a role of the stack.
+        ("iam:CreateRole", iam("role/NAME-host-role")),
+        ("iam:PutRolePolicy", iam("role/NAME-host-role")),
+        ("iam:AttachRolePolicy", iam("role/NAME-deploy-role")),
+        ("iam:DeleteRolePermissionsBoundary", iam("role/NAME-host-role")),
+        ("iam:PutRolePolicy", iam("role/provision-NAME")),
+        ("iam:UpdateAssumeRolePolicy", iam("role/provision-NAME")),
+        ("iam:UpdateAssumeRolePolicy", iam("role/admin")),
+        ("iam:CreatePolicyVersion", boundary.clone()),
+        ("iam:CreatePolicyVersion", iam("policy/other")),
+        ("iam:PassRole", iam("role/NAME-host-role")),
+    ]
+    .into_iter()
+    .map(|(action, resource)| Call::new(action, resource).when("aws:RequestedRegion", REGION))
+    .collect();
+    let write = |role: &str, boundary: &str| {
+        Call::new("iam:PutRolePolicy", iam(role)).when("iam:PermissionsBoundary", boundary)
+    };
+    calls.push(write("role/provision-NAME", &boundary));
+    calls.push(write("role/NAME-host-role", &iam("policy/other")));
+    let pass = |role: &str, service: &str| {
+        Call::new("iam:PassRole", iam(role)).when("iam:PassedToService", service)
+    };
+    calls.push(pass("role/NAME-execution-role", "ecs-tasks.amazonaws.com"));
+    calls.push(pass("role/admin", "ec2.amazonaws.com"));
+    calls.push(pass("role/provision-NAME", "codebuild.amazonaws.com"));
+    for action in ["ec2:CreateVpc", "ec2:RunInstances", "rds:CreateDBInstance"] {
+        let (service, _) = action.split_once(':').unwrap();
+        let there = format!("arn:aws:{service}:eu-west-1:{ACCOUNT}:db:{name}-database-1");
+        calls.push(Call::new(action, there).when("aws:RequestedRegion", "eu-west-1"));
+    }
     calls
 }
