@@ -5,8 +5,8 @@
 
 A recorded request is a line of JSON: {"method", "path", "headers": {…}, "body": "…"}. The service
 is the one that it was signed for. Checked are required members, unknown members, types, lengths,
-ranges and enumerations. botocore itself leaves out enumerations and patterns; the former are
-checked here, the latter are not in its models.
+ranges, enumerations and patterns. botocore itself looks at no maximum, enumeration or pattern; they
+are checked here.
 
 Prints a line a fault and ends with 1 if there is any; else says what it has checked.
 """
@@ -62,6 +62,26 @@ def unknown(shape, value, path):
             yield from unknown(shape.value, item, f"{path}{{}}")
     elif shape.type_name == "string" and shape.enum and value not in shape.enum:
         yield f"{path} is {value!r}, and may be {', '.join(shape.enum)}"
+    yield from beyond(shape, value, path)
+
+
+def beyond(shape, value, path):
+    """What is longer, more or larger than the model allows, or not of its pattern."""
+    most = shape.metadata.get("max")
+    size = len(value) if isinstance(value, (str, list, dict)) else value
+    if most is not None and isinstance(size, (int, float)) and size > most:
+        yield f"{path} has {size}, and at most {most} are allowed"
+    pattern = shape.metadata.get("pattern")
+    if pattern and isinstance(value, str) and not re.fullmatch(translated(pattern), value):
+        yield f"{path} is {value!r}, which is not of the pattern {pattern}"
+
+
+def translated(pattern):
+    """Java's classes of Unicode in Python's words: wider, where those have none for them."""
+    classes = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{Alnum}": "a-zA-Z0-9"}
+    for java, python in classes.items():
+        pattern = pattern.replace(java, python)
+    return re.sub(r"\\u1([0-9A-F]{4})", r"\\U0001\1", pattern)
 
 
 def fill(value):

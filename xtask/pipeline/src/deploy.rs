@@ -1,6 +1,9 @@
 //! A release, once its images are in the registry: register, migrate, roll, check, and if need be
 //! take it all back. What was decided before comes in as [`Job`]; what became of it goes out as
 //! [`Outcome`]. It never says that something is done which it has not seen.
+//!
+//! Inside a service ECS itself rolls: it stops no old task before a new one is healthy. So nothing
+//! here waits for a first healthy task before it lets the others start.
 
 mod held;
 mod outcome;
