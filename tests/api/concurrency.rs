@@ -1,5 +1,7 @@
 //! Requests that race each other: the database decides, and nobody gets half an answer.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tests::{Answer, Database, PASSWORD, TestApp, http::Call};
 use tokio::task::JoinSet;
@@ -138,6 +140,58 @@ async fn tries_at_once_are_all_counted() {
     assert_eq!(refused, 7);
 }
 
+/// Signs Michael in while `change` is made: when the password has been verified, and before the
+/// session has begun.
+async fn sign_in_during(app: &TestApp, change: &str) -> Answer {
+    let (mut changing, watching) = (app.database.client().await, app.database.client().await);
+    let transaction = changing.transaction().await.unwrap();
+    transaction.batch_execute(change).await.unwrap();
+    let body = json!({"email": "michael@example.com", "password": PASSWORD});
+    let call = app.post("/auth/login").json(body);
+    let sign_in = tokio::spawn(async { call.await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while watching.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!sign_in.is_finished(), "it did not wait");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    transaction.commit().await.unwrap();
+    sign_in.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sign_in_does_not_outlive_a_change_of_its_password() {
+    let app = TestApp::spawn().await;
+    app.register("michael").await;
+    let answer = sign_in_during(&app, "UPDATE users SET password_hash = NULL").await;
+    answer.problem(401, "incorrect_credentials");
+    assert_eq!(count(&app, "sessions").await, 0);
+}
+
+#[tokio::test]
+async fn a_sign_in_goes_on_where_only_the_hash_is_renewed() {
+    let app = TestApp::spawn().await;
+    app.register("michael").await;
+    app.register("somebody").await;
+    let change = "UPDATE users SET password_hash = \
+                  (SELECT password_hash FROM users WHERE username = 'somebody')";
+    let tokens = sign_in_during(&app, change).await.ok(200);
+    assert!(app.opens(tokens["access_token"].as_str().unwrap()).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_of_somebody_who_is_removed_meanwhile_fails_as_any_other() {
+    let app = TestApp::spawn().await;
+    app.register("michael").await;
+    let answer = sign_in_during(&app, "DELETE FROM users").await;
+    answer.problem(401, "incorrect_credentials");
+}
+
+async fn count(app: &TestApp, table: &str) -> i64 {
+    let client = app.database.client().await;
+    client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0)
+}
+
 #[tokio::test]
 async fn migrations_at_once_wait_for_each_other() {
     let database = Database::empty().await;
@@ -165,7 +219,7 @@ async fn a_flood_of_logins_is_shed_and_the_rest_goes_on() {
     let start = std::time::Instant::now();
     app.get("/ping").await.ok(200);
     app.get("/users").await.ok(200);
-    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let answers = flood.await.unwrap();
     let served = answers.iter().filter(|answer| answer.status == 200).count();
     assert!((1..300).contains(&served), "{served} of 300 were served");

@@ -56,6 +56,29 @@ async fn a_session_can_be_ended_from_another() {
 }
 
 #[tokio::test]
+async fn beyond_a_hundred_the_one_that_was_used_the_longest_ago_ends() {
+    let app = TestApp::spawn().await;
+    let oldest = app.person("michael").await;
+    app.advance(TimeDelta::minutes(1));
+    let second = oldest.signed_in_anew(&app).await;
+    let now = app.clock.now() + TimeDelta::minutes(1);
+    let more = format!(
+        "INSERT INTO sessions (user_id, created_date, last_used_date) \
+         SELECT id, '{now}', '{now}' FROM users, generate_series(1, 98)"
+    );
+    app.database.execute(&more).await;
+    app.advance(TimeDelta::minutes(2));
+    assert!(app.opens(&oldest.access_token).await);
+    let newest = oldest.signed_in_anew(&app).await;
+    app.get("/auth/status").by(&oldest).await.problem(401, "token_invalid");
+    for person in [&second, &newest] {
+        app.get("/auth/status").by(person).await.ok(200);
+    }
+    let sessions = app.get("/auth/sessions").by(&newest).await.ok(200);
+    assert_eq!(sessions.as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
 async fn nobody_ends_somebody_elses_session() {
     let app = TestApp::spawn().await;
     let michael = app.person("michael").await;

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It answers, and has not our tables.
-    #[error("the database has not the schema of this release")]
+    #[error("the database has not the schema of this release. Run: users migrate")]
     SchemaMissing(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A fault of ours.
     #[error("a query failed")]

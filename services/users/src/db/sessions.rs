@@ -21,6 +21,8 @@ pub const IDLE: TimeDelta = TimeDelta::days(14);
 /// How long a used token may be replayed while its successor is unused: two tabs
 /// that refresh at once, or an answer that got lost.
 pub const REPLAY: TimeDelta = TimeDelta::seconds(30);
+/// The most sessions that a user has at once; one more ends the one that was used the longest ago.
+pub const MAX: i64 = 100;
 /// The most characters of a user agent that are kept.
 const USER_AGENT_MAX: usize = 256;
 
@@ -64,17 +66,30 @@ pub async fn live_user(
         .optional()?)
 }
 
-/// Begins a session; what the user's expired ones left is cleared on the way.
+/// Begins a session of who has given the password that `hash` is of; the user's expired sessions
+/// are cleared on the way. `None` where the user has another hash by now, or is gone or
+/// deactivated: a sign-in must not outlive a change of the password that came while it was under
+/// way.
 pub async fn create(
     conn: &mut AsyncPgConnection,
     user: i64,
+    hash: Option<&str>,
     token: &RefreshToken,
     user_agent: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<i64> {
+) -> Result<Option<i64>> {
     let user_agent = user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect::<String>());
     conn.transaction(async |conn| {
-        diesel::delete(sessions::table.filter(sessions::user_id.eq(user)).filter(expired(now)))
+        let proven = users::table
+            .find(user)
+            .filter(users::active.and(users::password_hash.is_not_distinct_from(hash)))
+            .select(users::id)
+            .for_no_key_update();
+        if proven.first::<i64>(conn).await.optional()?.is_none() {
+            return Ok(None);
+        }
+        let theirs = sessions::table.filter(sessions::user_id.eq(user));
+        diesel::delete(theirs.filter(expired(now).or(sessions::id.eq_any(beyond(user, MAX - 1)))))
             .execute(conn)
             .await?;
         let id = diesel::insert_into(sessions::table)
@@ -88,9 +103,23 @@ pub async fn create(
             .get_result(conn)
             .await?;
         insert_token(conn, id, token).await?;
-        Ok::<_, Error>(id)
+        Ok::<_, Error>(Some(id))
     })
     .await
+}
+
+diesel::alias! {
+    const NEWEST: Alias<Newest> = sessions as newest;
+}
+
+/// A user's sessions, but for so many of those that were used last.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn beyond(user: i64, kept: i64) -> _ {
+    NEWEST
+        .filter(NEWEST.field(sessions::user_id).eq(user))
+        .order((NEWEST.field(sessions::last_used_date).desc(), NEWEST.field(sessions::id).desc()))
+        .offset(kept)
+        .select(NEWEST.field(sessions::id))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]

@@ -59,6 +59,8 @@ pub(crate) async fn observe(
     let span =
         if is_noise { Span::none() } else { tracing::info_span!("request", request_id = %id) };
     let metrics = request.app_data::<Data<State>>().and_then(|state| state.metrics.clone());
+    // Of a request that is cut off nothing is left to ask for it.
+    let pattern = metrics.as_ref().and_then(|_| request.match_pattern());
     let unread = Unread::of(&mut request);
     let hold = |answer: BoxBody| match unread {
         Some(unread) => unread.until_sent(answer),
@@ -67,9 +69,10 @@ pub(crate) async fn observe(
     let answer = next.call(request).instrument(span.clone());
     let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
     let answer = answer.unwrap_or_else(|_| Err(Error::timed_out(REQUEST_LIMIT).into()));
-    let note = |pattern: Option<String>, status: StatusCode| {
+    let note = |answered: Option<&HttpRequest>, status: StatusCode| {
         let took = started.elapsed();
         if let Some(metrics) = &metrics {
+            let pattern = answered.map_or(pattern, HttpRequest::match_pattern);
             metrics.request(&method, pattern, status, took);
         }
         if is_noise && status.is_success() {
@@ -91,7 +94,7 @@ pub(crate) async fn observe(
         Ok(response) => {
             let response = response.map_into_boxed_body();
             let mut response = span.in_scope(|| with_problem(response, &id));
-            note(response.request().match_pattern(), response.status());
+            note(Some(response.request()), response.status());
             add_headers(response.headers_mut(), &id, client.https);
             Ok(response.map_body(|_, body| hold(body)))
         }

@@ -6,12 +6,16 @@ use futures_util::future::try_join;
 
 use crate::{
     auth::{password::Verdict, refresh_token::RefreshToken, throttle::Kind},
-    db::{self, throttle::Key},
+    db::{self, throttle::Key, users::Credentials},
     http::{error::Error, extract::Body},
     openapi::{BodyErrors, CredentialErrors, CrossSiteErrors, OverloadErrors, ThrottleErrors},
     routes::auth::Transport,
     state::State,
 };
+
+/// While a password is verified, another request may change it, or renew its hash: then it is held
+/// against what there is now, once.
+const ATTEMPTS: usize = 2;
 
 /// Begins a session. With `X-Auth-Transport: cookie` the refresh token comes in a cookie.
 ///
@@ -44,39 +48,41 @@ pub(crate) async fn login(
     state.throttle_address(Kind::Credentials, &request)?;
     let account = Key::account(&input.email);
 
-    let credentials = {
+    let mut credentials = {
         let conn = state.connection().await?;
         let counted = state.throttle_account(&conn, &account);
         let credentials = async { Ok(db::users::credentials(&conn, &input.email).await?) };
         try_join(counted, credentials).await?.1
     };
 
-    // No connection is held while the hash is computed, and it is computed for everybody.
-    let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
-    let verdict = state.hasher.verify(input.password.clone(), hash).await?;
-    let user = credentials.filter(|user| user.active && verdict != Verdict::Mismatch);
-    let Some(user) = user else {
-        tracing::warn!(event = "login_failed");
-        return Err(Error::new(
-            ErrorCode::IncorrectCredentials,
-            "Incorrect email and/or password.",
-        ));
-    };
-    let renewed = match verdict {
-        Verdict::MatchOutdated => Some(state.hasher.hash(input.password).await?),
-        Verdict::Match | Verdict::Mismatch => None,
-    };
-
     let token = RefreshToken::generate().map_err(Error::internal)?;
     let user_agent = request.headers().get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok());
-    let mut conn = state.connection().await?;
-    if let Some((old, new)) = user.password_hash.as_deref().zip(renewed.as_deref()) {
-        db::users::rehash(&conn, user.id, old, new).await?;
-    }
-    db::throttle::reset(&conn, &account).await?;
-    let session = db::sessions::create(&mut conn, user.id, &token, user_agent, state.now()).await?;
+    for _ in 0..ATTEMPTS {
+        // No connection is held while the hash is computed, and it is computed for everybody.
+        let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
+        let verdict = state.hasher.verify(input.password.clone(), hash).await?;
+        let user = credentials.filter(|user| user.active && verdict != Verdict::Mismatch);
+        let Some(Credentials { id: user, password_hash: mut hash, .. }) = user else { break };
+        let renewed = match verdict {
+            Verdict::MatchOutdated => Some(state.hasher.hash(input.password.clone()).await?),
+            Verdict::Match | Verdict::Mismatch => None,
+        };
 
-    tracing::info!(event = "login", user = user.id, session);
-    transport.answer(&state, user.id, session, &token)
+        let mut conn = state.connection().await?;
+        if let Some((old, new)) = hash.as_deref().zip(renewed.as_deref()) {
+            db::users::rehash(&conn, user, old, new).await?;
+            hash = renewed;
+        }
+        let (hash, now) = (hash.as_deref(), state.now());
+        let session = db::sessions::create(&mut conn, user, hash, &token, user_agent, now).await?;
+        if let Some(session) = session {
+            db::throttle::reset(&conn, &account).await?;
+            tracing::info!(event = "login", user, session);
+            return transport.answer(&state, user, session, &token);
+        }
+        credentials = db::users::credentials(&conn, &input.email).await?;
+    }
+    tracing::warn!(event = "login_failed");
+    Err(Error::new(ErrorCode::IncorrectCredentials, "Incorrect email and/or password."))
 }
