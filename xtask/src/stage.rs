@@ -44,9 +44,20 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// With the programs as they are while developing.
     pub(crate) fn development(layout: &'a Layout, claim: &Claim) -> Result<Self> {
-        Ok(Self {
+        Ok(Self::with(layout, postgres::start_test(layout, claim)?))
+    }
+
+    /// With what production runs.
+    pub(crate) fn release(layout: &'a Layout, claim: &Claim) -> Result<Self> {
+        let stage = Self::with(layout, postgres::start_bench(layout, claim)?);
+        let (users, site) = (layout.release_program("users"), layout.test().join("release-site"));
+        Ok(Self { users, site, ..stage })
+    }
+
+    fn with(layout: &'a Layout, server: Server) -> Self {
+        Self {
             layout,
-            server: postgres::start_test(layout, claim)?,
+            server,
             users: layout.program("users"),
             baseline: layout.release_program("baseline"),
             site: layout.test().join("site"),
@@ -55,17 +66,7 @@ impl<'a> Stage<'a> {
             emulator: None,
             schemathesis: None,
             aws_cli: None,
-        })
-    }
-
-    /// With what production runs.
-    pub(crate) fn release(layout: &'a Layout, claim: &Claim) -> Result<Self> {
-        let development = Self::development(layout, claim)?;
-        Ok(Self {
-            users: layout.release_program("users"),
-            site: layout.test().join("release-site"),
-            ..development
-        })
+        }
     }
 
     /// Finds a browser; without one there is nothing to show the client in.

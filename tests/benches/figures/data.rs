@@ -3,8 +3,8 @@
 use serde_json::json;
 use tests::{Client, Database, PASSWORD};
 
-/// The person that the cases sign in as.
-pub(crate) const EMAIL: &str = "somebody@example.com";
+/// How many persons sign in, at first to last `person-1@example.com`, `person-2@example.com`…
+pub(crate) const PERSONS: usize = 64;
 
 /// A database with users whose numbers are 1 to `count`.
 pub(crate) async fn with_users(count: i64) -> Database {
@@ -25,15 +25,22 @@ pub(crate) struct Tokens {
     pub(crate) refresh: String,
 }
 
-/// Signs [`EMAIL`] up.
+/// Signs all of them up.
 pub(crate) async fn sign_up(client: &Client) {
-    let person = json!({"username": "somebody", "email": EMAIL, "password": PASSWORD});
-    client.post("/auth/register").json(person).await.ok(201);
+    for number in 1..=PERSONS {
+        let (username, email) = (format!("person-{number}"), email(number));
+        let person = json!({"username": username, "email": email, "password": PASSWORD});
+        client.post("/auth/register").json(person).await.ok(201);
+    }
 }
 
-/// Signs [`EMAIL`] in.
+fn email(number: usize) -> String {
+    format!("person-{number}@example.com")
+}
+
+/// Signs the first of them in.
 pub(crate) async fn sign_in(client: &Client) -> Tokens {
-    let login = json!({"email": EMAIL, "password": PASSWORD});
+    let login = json!({"email": email(1), "password": PASSWORD});
     let tokens = client.post("/auth/login").json(login).await.ok(200);
     let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
     Tokens { access: text("access_token"), refresh: text("refresh_token") }

@@ -2,9 +2,9 @@
 --   get PATH [TOKEN]          one path, over and over
 --   user USERS                one of the users 1 to USERS
 --   register SEED             a new person each time
---   login EMAIL PASSWORD
+--   login PERSONS PASSWORD    one of person-1@example.com to person-PERSONS@example.com
 --   refresh FILE              the tokens of FILE, a line each; one connection a thread
---   mixed USERS TOKEN EMAIL PASSWORD
+--   mixed USERS TOKEN PERSONS PASSWORD
 
 local threads = 0
 
@@ -33,8 +33,9 @@ function kinds.get(path, token)
 end
 
 function kinds.user(users)
-  local count = tonumber(users)
-  return function() return wrk.format("GET", "/users/" .. math.random(1, count)) end
+  local requests = {}
+  for user = 1, tonumber(users) do requests[user] = wrk.format("GET", "/users/" .. user) end
+  return function() return requests[math.random(#requests)] end
 end
 
 function kinds.register(seed)
@@ -47,9 +48,17 @@ function kinds.register(seed)
   end
 end
 
-function kinds.login(email, password)
-  local fixed = post("/auth/login", login_body(email, password))
-  return function() return fixed end
+function kinds.login(persons, password)
+  local logins = {}
+  for person = 1, tonumber(persons) do
+    local email = string.format("person-%d@example.com", person)
+    logins[person] = post("/auth/login", login_body(email, password))
+  end
+  local last = 0
+  return function()
+    last = last % #logins + 1
+    return logins[last]
+  end
 end
 
 function kinds.refresh(file)
@@ -67,19 +76,19 @@ function kinds.refresh(file)
 end
 
 -- Of a thousand: 600 look at a user, 200 at a page, 150 ask who they are, 49 ping, 1 signs in.
-function kinds.mixed(users, token, email, password)
+function kinds.mixed(users, token, persons, password)
   local user = kinds.user(users)
   local page = kinds.get("/users")()
   local status = kinds.get("/auth/status", token)()
   local ping = kinds.get("/ping")()
-  local login = kinds.login(email, password)()
+  local login = kinds.login(persons, password)
   return function()
     local dice = math.random(1000)
     if dice <= 600 then return user() end
     if dice <= 800 then return page end
     if dice <= 950 then return status end
     if dice <= 999 then return ping end
-    return login
+    return login()
   end
 end
 

@@ -29,8 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) p99: f64,
     /// Processor time a request, in µs: of the API.
     pub(crate) api: f64,
-    /// And of PostgreSQL.
-    pub(crate) postgres: f64,
+    /// And of PostgreSQL, where it was asked for and could be seen.
+    pub(crate) postgres: Option<f64>,
 }
 
 /// HTTP load on a service.
@@ -57,7 +57,7 @@ impl Wrk {
         command.args(["--connections", &self.connections.to_string()]);
         command.args(["--duration", &format!("{}s", self.seconds), "--timeout", "30s"]);
         command.arg("--script").arg(script()).arg(&service.base).arg("--").args(&self.arguments);
-        let used = || (cpu(service.id()), server.map_or(0.0, Server::cpu));
+        let used = || (cpu(service.id()), server.map(Server::cpu));
         let before = used();
         let output = blocking(move || run(&mut command)).await;
         let after = used();
@@ -71,7 +71,7 @@ impl Wrk {
             p50: figure("p50_ms"),
             p99: figure("p99_ms"),
             api: (after.0 - before.0) / requests * 1e6,
-            postgres: (after.1 - before.1) / requests * 1e6,
+            postgres: before.1.zip(after.1).map(|(from, to)| (to - from) / requests * 1e6),
         }
     }
 }

@@ -26,6 +26,9 @@ mod report;
 mod rounds;
 mod service;
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use report::Report;
 
 /// How much is measured.
@@ -58,17 +61,25 @@ async fn main() {
             "--quick" => effort = QUICK,
             // cargo's own.
             "--bench" => {}
-            case => wanted.push(case.to_owned()),
+            case if cases::ALL.contains(&case) => wanted.push(case.to_owned()),
+            other => panic!("there is no case {other}; there are {}", cases::ALL.join(", ")),
         }
     }
-    let mut report = Report::new(effort);
+    let (mut report, mut failed) = (Report::new(effort), Vec::new());
     for name in cases::ALL {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");
-            cases::measure(name, effort, &mut report).await;
+            // What the others came to is worth knowing all the same.
+            let measured = AssertUnwindSafe(cases::measure(name, effort, &mut report));
+            if measured.catch_unwind().await.is_err() {
+                failed.push(name);
+            }
+            report.save();
         }
     }
     println!("{report}");
-    report.save();
-    std::process::exit(i32::from(report.falls_short()));
+    if !failed.is_empty() {
+        println!("could not be measured: {}", failed.join(", "));
+    }
+    std::process::exit(i32::from(report.falls_short() || !failed.is_empty()));
 }

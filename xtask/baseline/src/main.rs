@@ -15,6 +15,10 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::Serialize;
 use users::auth::password::{LANES, MEMORY, PASSES};
 
+/// The service's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Serialize)]
 struct Pong {
     message: &'static str,

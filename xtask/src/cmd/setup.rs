@@ -64,7 +64,7 @@ pub(crate) fn ensure_database(consent: Consent) -> Result<&'static str> {
         Ok("the server that DATABASE_URL names")
     } else if Installed::find().is_some() {
         Ok("an installed server")
-    } else if container::engine_answers() {
+    } else if container::engine_answers() && container::image_is_here() {
         Ok("Docker, which runs it in a container")
     } else {
         install(packages::POSTGRES, consent, || Installed::find().is_some())?;

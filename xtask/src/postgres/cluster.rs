@@ -236,7 +236,7 @@ pub(super) fn start(
     }
     let cleanup = match purpose {
         Purpose::Development => Cleanup::Nothing,
-        Purpose::Test | Purpose::Rehearsal => Cleanup::Directory(home),
+        Purpose::Test | Purpose::Bench | Purpose::Rehearsal => Cleanup::Directory(home),
     };
     let url = super::url(&password, (Ipv4Addr::LOCALHOST, port).into(), purpose.database());
     Ok(Server { url, service: Some(service), cleanup })

@@ -90,6 +90,7 @@ pub(super) fn start(
             say(format_args!("PostgreSQL: the image {IMAGE}, data in the Docker volume {volume}"));
             run.args(["--volume", &format!("{volume}:/var/lib/postgresql/data")]);
         }
+        Purpose::Bench => say(format_args!("PostgreSQL: the image {IMAGE}")),
         Purpose::Test | Purpose::Rehearsal => {
             say(format_args!("PostgreSQL: the image {IMAGE}, data in memory"));
             run.args(["--tmpfs", "/var/lib/postgresql/data"]);
@@ -124,7 +125,7 @@ pub(super) fn start(
     set_password.args(["exec", "--env", "POSTGRES_PASSWORD", &name, "sh", "-c", SET_PASSWORD]);
     process::read(set_password.env("POSTGRES_PASSWORD", &password))?;
     let address = match purpose {
-        Purpose::Development | Purpose::Test => published(&name)?,
+        Purpose::Development | Purpose::Test | Purpose::Bench => published(&name)?,
         Purpose::Rehearsal => own(&name)?,
     };
     server.url = super::url(&password, address, purpose.database());

@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Development,
     /// `cargo xtask test`: fast, many databases, and everything is thrown away.
     Test,
+    /// `cargo xtask bench`: as production's, many databases, and everything is thrown away.
+    Bench,
     /// `cargo xtask rehearse`: one database, for other containers, and thrown away.
     Rehearsal,
 }
@@ -42,6 +44,7 @@ impl Purpose {
         match self {
             Self::Development => "dev",
             Self::Test => "test",
+            Self::Bench => "bench",
             Self::Rehearsal => "rehearsal",
         }
     }
@@ -50,7 +53,7 @@ impl Purpose {
     fn database(self) -> &'static str {
         match self {
             Self::Development => "users_dev",
-            Self::Test => "postgres",
+            Self::Test | Self::Bench => "postgres",
             Self::Rehearsal => "users",
         }
     }
@@ -59,7 +62,7 @@ impl Purpose {
     /// disk; and nextest runs many tests at once, each with a pool of its own.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Development | Self::Rehearsal => &["log_min_messages=warning"],
+            Self::Development | Self::Bench | Self::Rehearsal => &["log_min_messages=warning"],
             Self::Test => &[
                 "fsync=off",
                 "synchronous_commit=off",
@@ -166,6 +169,27 @@ pub(crate) fn start_test(layout: &Layout, claim: &Claim) -> Result<Server> {
     }
     let Some(installed) = Installed::find() else { bail!("{}", missing()) };
     cluster::start(&installed, layout, &dir, purpose, claim, true)
+}
+
+/// Starts the server for `cargo xtask bench`, which waits for its disk as production's does. Where
+/// one is installed it is that: what goes to a container may go through one more program.
+///
+/// # Errors
+/// There is no PostgreSQL here, or it does not start.
+pub(crate) fn start_bench(layout: &Layout, claim: &Claim) -> Result<Server> {
+    if let Some(url) = from_environment("TEST_DATABASE_URL") {
+        say("PostgreSQL: the one that TEST_DATABASE_URL names");
+        return Ok(Server::external(url));
+    }
+    match Installed::find() {
+        Some(installed) => {
+            cluster::start(&installed, layout, &layout.test(), Purpose::Bench, claim, true)
+        }
+        None if container::engine_answers() && container::image_is_here() => {
+            container::start(layout, Purpose::Bench, claim, true)
+        }
+        None => bail!("{}", missing()),
+    }
 }
 
 /// Starts the server for `cargo xtask rehearse`. Its URL is the one that other containers use.

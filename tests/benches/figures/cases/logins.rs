@@ -35,7 +35,7 @@ pub(super) async fn measure(effort: Effort, report: &mut Report) {
     let wrk = Wrk {
         threads: 1,
         connections: AT_ONCE,
-        ..Wrk::new(effort.seconds, &["login", data::EMAIL, PASSWORD])
+        ..Wrk::new(effort.seconds, &["login", &data::PERSONS.to_string(), PASSWORD])
     };
     let rounds = alternate(
         effort.rounds,

@@ -16,8 +16,8 @@ pub(super) async fn measure(effort: Effort, report: &mut Report) {
     let service = Service::start(&database, &[]).await;
     data::sign_up(&service.client()).await;
     let tokens = data::sign_in(&service.client()).await;
-    let users = USERS.to_string();
-    let load = ["mixed", &users, &tokens.access, data::EMAIL, PASSWORD];
+    let (users, persons) = (USERS.to_string(), data::PERSONS.to_string());
+    let load = ["mixed", &users, &tokens.access, &persons, PASSWORD];
     let client = database.client().await;
     let server = Server::of(&client, database.name()).await;
     let wrk = Wrk::new(effort.seconds, &load);

@@ -45,5 +45,8 @@ fn tell(report: &mut Report, case: &'static str, outcomes: &[Outcome]) {
     report.tell(case, "time, median", of(|outcome| outcome.p50), "ms");
     report.tell(case, "time, 99 of 100", of(|outcome| outcome.p99), "ms");
     report.tell(case, "processor, API", of(|outcome| outcome.api), "µs");
-    report.tell(case, "processor, PostgreSQL", of(|outcome| outcome.postgres), "µs");
+    let postgres: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.postgres).collect();
+    if !postgres.is_empty() {
+        report.tell(case, "processor, PostgreSQL", median(postgres), "µs");
+    }
 }

@@ -28,6 +28,8 @@ pub(super) async fn measure(effort: Effort, report: &mut Report) {
     let ours: Vec<_> = rounds.iter().map(|((ours, _), _)| *ours).collect();
     tell(report, CASE, &ours);
     report.tell(CASE, "bare actix", median(rounds.iter().map(|(_, bare)| bare.rate)), "/s");
+    let bare = median(rounds.iter().map(|(_, bare)| bare.api));
+    report.tell(CASE, "processor, bare actix", bare, "µs");
     let ratio = median(rounds.iter().map(|((ours, _), bare)| ours.rate / bare.rate));
     report.hold(CASE, "of bare actix", (ratio, ""), Goal::AtLeast(0.85));
     let ratio = median(rounds.iter().map(|((ours, counting), _)| counting.rate / ours.rate));

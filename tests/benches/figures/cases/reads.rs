@@ -65,13 +65,19 @@ pub(super) async fn depth(effort: Effort, report: &mut Report) {
     const CASE: &str = "depth";
     let database = data::with_users(effort.many).await;
     let service = Service::start(&database, &[]).await;
+    // As the `Link` of the page before has it; nobody wants to walk there each time.
+    let cursor = |after: i64| URL_SAFE_NO_PAD.encode(after.to_be_bytes());
     let page = |after: i64| {
-        // As the `Link` of the page before has it; nobody wants to walk there each time.
-        let cursor = URL_SAFE_NO_PAD.encode(after.to_be_bytes());
-        Wrk::new(effort.seconds, &["get", &format!("/users?cursor={cursor}")])
+        Wrk::new(effort.seconds, &["get", &format!("/users?cursor={}", cursor(after))])
     };
     let first = Wrk::new(effort.seconds, &["get", "/users"]);
     let (middle, last) = (page(effort.many / 2), page(effort.many - 50));
+    for after in [0, effort.many / 2, effort.many - 50] {
+        let cursor = if after == 0 { String::new() } else { format!("?cursor={}", cursor(after)) };
+        let page = service.client().get(format!("/users{cursor}")).await.ok(200);
+        let page = page.as_array().unwrap();
+        assert_eq!((page.len(), page[0]["id"].as_i64()), (50, Some(after + 1)));
+    }
     let rounds = alternate(
         effort.rounds,
         async || first.run(&service, None).await,
