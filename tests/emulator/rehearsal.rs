@@ -42,8 +42,17 @@ fn rehearse(checkout: &Checkout, arguments: &[&str]) -> Command {
     command.arg("rehearse").args(arguments);
     // By this it knows where its workspace lies.
     command.env("CARGO_MANIFEST_DIR", checkout.root().join("xtask"));
+    // Whatever is left there is left for good.
+    let scratch = elsewhere(checkout);
+    fs::create_dir_all(&scratch).unwrap();
+    command.env("TMPDIR", &scratch).env("XDG_RUNTIME_DIR", &scratch);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Where a rehearsal would put files that it does not keep to itself.
+fn elsewhere(checkout: &Checkout) -> PathBuf {
+    checkout.root().with_file_name("scratch")
 }
 
 /// A rehearsal at work. Its outputs go to a file, which can be read meanwhile.
@@ -66,8 +75,12 @@ impl<'c> Running<'c> {
     }
 
     fn until(&mut self, text: &str) {
+        self.until_the(1, text);
+    }
+
+    fn until_the(&mut self, time: usize, text: &str) {
         let start = Instant::now();
-        while !self.said().contains(text) {
+        while self.said().matches(text).count() < time {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none() && start.elapsed() < PATIENCE, "no “{text}”:\n{}", self.said());
             thread::sleep(Duration::from_millis(100));
@@ -122,11 +135,31 @@ fn assert_nothing_left(checkout: &Checkout, said: &str) {
     for (kind, list) in [("containers", containers), ("images", images)] {
         assert!(!list.contains(&format!("rehearsal-{id}")), "{kind}: {list}");
     }
-    let state = checkout.root().join("target/rehearse");
+    let state = state(checkout);
     // With their environments, where the emulator is told its directory.
     let processes = Command::new("ps").args(["axeww", "-o", "args"]).output().unwrap();
     assert!(!text(&processes).contains(&*state.to_string_lossy()), "a process is left");
     assert_eq!(files(&state), Vec::<PathBuf>::new());
+    assert_eq!(files(&elsewhere(checkout)), Vec::<PathBuf>::new());
+}
+
+fn state(checkout: &Checkout) -> PathBuf {
+    checkout.root().join("target/rehearse")
+}
+
+/// The volumes and networks of the rehearsal's containers, without those that Docker always has.
+fn attached(said: &str) -> Vec<String> {
+    const FORMAT: &str = "--format={{.Name}} {{.Config.Labels}}\t{{range .Mounts}}volume \
+        {{.Name}}\t{{end}}{{range $name, $_ := .NetworkSettings.Networks}}network {{$name}}\t{{end}}";
+    let (_, name) = said.split_once("rehearsal-").unwrap();
+    let id: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
+    let running = docker(&["ps", "--quiet"]);
+    let running: Vec<&str> = running.lines().collect();
+    let listed = docker(&[&["inspect", FORMAT], &running[..]].concat());
+    let ours = listed.lines().filter(|line| line.contains(&id));
+    let things = ours.flat_map(|line| line.split('\t').skip(1)).map(str::trim);
+    let usual = ["", "volume", "network bridge", "network host", "network none"];
+    things.filter(|thing| !usual.contains(thing)).map(str::to_owned).collect()
 }
 
 #[test]
@@ -153,19 +186,49 @@ fn each_end_is_shown_with_its_cause_and_nothing_is_left() {
 }
 
 #[test]
-fn what_a_killed_rehearsal_has_left_is_cleared() {
+fn what_a_killed_rehearsal_has_left_is_cleared_by_the_next() {
     let checkout = workspace("killed");
     let mut running = Running::start(&checkout, &["--scenario", "rollout"]);
-    running.until("seeded");
+    running.until("A second release");
     let second = rehearse(&checkout, &[]).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second).contains("already runs in this checkout"), "{}", text(&second));
-
+    // In the middle of the deploy, whose sources lie somewhere now.
+    let places = [state(&checkout).join("tmp"), elsewhere(&checkout)];
+    let start = Instant::now();
+    while places.iter().all(|place| files(place).is_empty()) {
+        assert!(start.elapsed() < PATIENCE, "no sources:\n{}", running.said());
+        thread::sleep(Duration::from_millis(10));
+    }
+    let things = attached(&running.said());
     running.child.kill().unwrap();
     running.child.wait().unwrap();
-    let said = running.said();
-    let cleared = rehearse(&checkout, &["--stop"]).output().unwrap();
-    assert_eq!(cleared.status.code(), Some(0), "{}", text(&cleared));
-    assert!(text(&cleared).contains("An earlier run was killed"), "{}", text(&cleared));
-    assert_nothing_left(&checkout, &said);
+    // And what it has started, as when the machine has no memory left.
+    let started = fs::read_to_string(state(&checkout).join("processes")).unwrap();
+    for process in started.lines().map(|line| line.split(' ').next().unwrap()) {
+        // It may have ended long ago.
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{process}")]).output();
+    }
+
+    let mut next = Running::start(&checkout, &["--scenario", "broken-migration"]);
+    assert_eq!(next.code(), Some(0), "{}", next.said());
+    assert_nothing_left(&checkout, &next.said());
+    for thing in things {
+        let (kind, name) = thing.split_once(' ').unwrap();
+        let found = Command::new("docker").args([kind, "inspect", name]).output().unwrap();
+        assert!(!found.status.success(), "{thing} is left");
+    }
+}
+
+#[test]
+fn an_interrupted_rehearsal_leaves_nothing_and_says_so() {
+    let checkout = workspace("stopped");
+    let mut running = Running::start(&checkout, &["--scenario", "rollout"]);
+    running.until("A second release");
+    // The line that tells of its rollout, not of the first one's.
+    running.until_the(2, "roll      users");
+    let id = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    assert_eq!(running.code(), Some(130), "{}", running.said());
+    assert_nothing_left(&checkout, &running.said());
 }

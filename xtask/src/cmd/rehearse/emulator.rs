@@ -1,6 +1,8 @@
 //! AWS, for as long as a rehearsal takes: the emulator, on a port of its own.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -12,15 +14,20 @@ use crate::claim::Claim;
 use crate::interrupt;
 use crate::layout::Layout;
 use crate::port;
+use crate::postgres::container;
 use crate::process::{self, Echo, Service};
 use crate::python;
-use crate::report::human;
+use crate::report::{human, say};
 
 /// The account that the emulator makes of the access key.
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-west-1";
 /// The label by which its containers tell whose they are.
 const OWNER: &str = "ministack.instance";
+/// The same emulator as an image, for machines without Python.
+const IMAGE: &str = "ministackorg/ministack:1.5.33";
+/// Where the engine listens on this very machine.
+const SOCKET: &str = "/var/run/docker.sock";
 
 /// A running emulator. Dropping it removes the containers that it has started, and ends it.
 #[derive(Debug)]
@@ -36,18 +43,21 @@ impl Emulator {
     /// It cannot be installed, or does not start.
     pub(super) fn start(layout: &Layout, claim: &Claim) -> Result<Self> {
         const LIMIT: Duration = Duration::from_secs(60);
-        let program = python::MINISTACK.ensure(layout).context(
-            "the emulator of AWS cannot be installed. It needs Python 3 with its module venv \
-             (on Debian: `apt-get install python3-venv`) and pip's packages",
-        )?;
         let port = port::free()?;
         let state = layout.rehearse().join("emulator");
-        let mut command = Command::new(program);
-        command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1");
-        command.env("IOT_MTLS_ENABLED", "0").env("SFTP_ENABLED", "0");
-        command.env("MINISTACK_REGION", REGION).env("MINISTACK_ACCOUNT_ID", ACCOUNT);
-        command.env("MINISTACK_HOSTNAME", owner(layout));
-        command.env("STATE_DIR", &state).env("S3_DATA_DIR", state.join("s3"));
+        let settings = settings(layout, port, &state);
+        let mut command = if python_is_here() {
+            let program = python::MINISTACK.ensure(layout);
+            Command::new(program.context("the emulator of AWS cannot be installed")?)
+        } else {
+            say(format_args!(
+                "No Python 3 with venv and pip is here (on Debian: apt-get install python3-venv): \
+                 the emulator of AWS runs from its image {IMAGE}, which Docker pulls if need be"
+            ));
+            fs::create_dir_all(&state)?;
+            in_a_container(&owner(layout), &settings, &state)
+        };
+        command.envs(settings).env("TMPDIR", scratch(layout)?);
         let service = Service::start("emulator", &mut command, Echo::Nothing)?
             .stops_with(Signal::TERM, Duration::from_secs(20));
         claim.note(service.pid(), Signal::TERM)?;
@@ -115,6 +125,51 @@ impl Drop for Emulator {
     }
 }
 
+/// What the emulator is told.
+fn settings(layout: &Layout, port: u16, state: &Path) -> Vec<(&'static str, String)> {
+    let state = state.display();
+    vec![
+        ("GATEWAY_PORT", port.to_string()),
+        ("BIND_HOST", "127.0.0.1".to_owned()),
+        ("IOT_MTLS_ENABLED", "0".to_owned()),
+        ("SFTP_ENABLED", "0".to_owned()),
+        ("MINISTACK_REGION", REGION.to_owned()),
+        ("MINISTACK_ACCOUNT_ID", ACCOUNT.to_owned()),
+        ("MINISTACK_HOSTNAME", owner(layout)),
+        ("STATE_DIR", state.to_string()),
+        ("S3_DATA_DIR", format!("{state}/s3")),
+    ]
+}
+
+/// Whether there is a Python that can install programs.
+fn python_is_here() -> bool {
+    process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]))
+}
+
+/// The emulator in a container, for which nothing but its place is different: it listens on this
+/// machine's own loopback, and starts containers in this machine's engine.
+fn in_a_container(name: &str, settings: &[(&'static str, String)], state: &Path) -> Command {
+    let mut command = Command::new("docker");
+    command.args(["run", "--rm", "--name", name, "--network", "host"]);
+    command.args(["--volume", &format!("{SOCKET}:{SOCKET}")]);
+    command.args(["--volume", &format!("{0}:{0}", state.display())]);
+    for (setting, _) in settings {
+        command.args(["--env", setting]);
+    }
+    command.arg(IMAGE);
+    command
+}
+
+/// A directory for what programs would else leave in `/tmp` if they are killed.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn scratch(layout: &Layout) -> Result<PathBuf> {
+    let directory = layout.rehearse().join("tmp");
+    fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
 /// Whose containers are whose: those of this checkout's rehearsal.
 fn owner(layout: &Layout) -> String {
     format!("rehearsal-{}", layout.id())
@@ -157,6 +212,7 @@ fn at_ports(line: &str) -> Vec<String> {
 
 /// Removes the containers of an emulator that is gone.
 pub(super) fn clear(layout: &Layout) {
+    container::remove(&owner(layout));
     let left = containers(layout, &["--all"]).unwrap_or_default();
     if !left.is_empty() {
         let mut remove = Command::new("docker");
@@ -167,6 +223,21 @@ pub(super) fn clear(layout: &Layout) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_python_it_runs_from_its_image() {
+        let state = Path::new("/checkout/target/rehearse/emulator");
+        let settings = [("GATEWAY_PORT", "4567".to_owned()), ("BIND_HOST", "127.0.0.1".to_owned())];
+        let command = in_a_container("rehearsal-c0ffee", &settings, state);
+        let arguments: Vec<_> = command.get_args().map(|one| one.to_string_lossy()).collect();
+        assert_eq!(
+            arguments.join(" "),
+            "run --rm --name rehearsal-c0ffee --network host --volume \
+             /var/run/docker.sock:/var/run/docker.sock --volume \
+             /checkout/target/rehearse/emulator:/checkout/target/rehearse/emulator --env \
+             GATEWAY_PORT --env BIND_HOST ministackorg/ministack:1.5.33"
+        );
+    }
 
     #[test]
     fn a_container_is_known_by_its_address_and_port() {

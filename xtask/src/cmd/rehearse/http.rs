@@ -43,6 +43,22 @@ pub(super) fn ask(
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "no whole answer"))
 }
 
+/// Whether a server answers at all, be it with a refusal.
+pub(super) fn answers(address: &str) -> bool {
+    const LIMIT: Duration = Duration::from_millis(500);
+    let Ok(address) = address.parse::<SocketAddr>() else { return false };
+    let asked = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        write!(stream, "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        let mut beginning = [0; 12];
+        stream.read_exact(&mut beginning)?;
+        Ok(beginning.starts_with(b"HTTP/1.1 ") && beginning.get(9) != Some(&b'5'))
+    };
+    asked().unwrap_or(false)
+}
+
 fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let mut lines = head.lines();

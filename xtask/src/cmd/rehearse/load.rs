@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Formatter};
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,16 +22,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Load {
     ended: Arc<AtomicBool>,
     visitors: Vec<JoinHandle<Count>>,
-    /// Where the containers are that served before.
-    serving: BTreeSet<String>,
 }
+
+/// Where the containers are that have answered, be it once.
+type Answered = Arc<Mutex<BTreeSet<String>>>;
 
 /// What came of their requests.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) made: u32,
     pub(super) failed: u32,
-    /// How many of these failed at a container that had just been started. The emulator sends
+    /// How many of these failed at a container that had not answered anybody yet. The emulator sends
     /// requests to a container from its first moment; a load balancer of AWS waits for health
     /// checks that succeed, and sends none to one that never comes up.
     pub(super) early: u32,
@@ -40,16 +41,25 @@ pub(super) struct Count {
 }
 
 impl Load {
-    /// Sends visitors to the load balancer at `port`, below `prefix`; containers at `serving`
-    /// answer already.
-    pub(super) fn start(port: u16, prefix: &str, serving: BTreeSet<String>) -> Self {
+    /// Sends visitors to the load balancer at `port`, below `prefix`. Containers at `serving` answer
+    /// already; `containers` tells where there are any now.
+    pub(super) fn start(
+        port: u16,
+        prefix: &str,
+        serving: BTreeSet<String>,
+        containers: impl Fn() -> BTreeSet<String> + Send + 'static,
+    ) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
+        let answered = Answered::new(Mutex::new(serving));
         let visitor = |number: usize| {
             let (ended, prefix) = (Arc::clone(&ended), prefix.to_owned());
-            std::thread::spawn(move || visit(port, &prefix, number, &ended))
+            let answered = Arc::clone(&answered);
+            std::thread::spawn(move || visit(port, &prefix, number, &answered, &ended))
         };
         let visitors = (0..VISITORS).map(visitor).collect();
-        Self { ended, visitors, serving }
+        let watched = Arc::clone(&ended);
+        std::thread::spawn(move || watch(&containers, &answered, &watched));
+        Self { ended, visitors }
     }
 
     /// Ends it, and adds up.
@@ -60,10 +70,8 @@ impl Load {
             let Ok(count) = visitor.join() else { continue };
             sum.made += count.made;
             sum.failed += count.failed;
+            sum.early += count.early;
             for (failure, times) in count.failures {
-                if target(&failure).is_some_and(|target| !self.serving.contains(target)) {
-                    sum.early += times;
-                }
                 *sum.failures.entry(failure).or_default() += times;
             }
         }
@@ -87,15 +95,41 @@ impl Display for Count {
     }
 }
 
-fn visit(port: u16, prefix: &str, number: usize, ended: &AtomicBool) -> Count {
+/// Notes which containers have begun to answer: from then on none of them has an excuse.
+fn watch(
+    containers: &impl Fn() -> BTreeSet<String>,
+    answered: &Mutex<BTreeSet<String>>,
+    ended: &AtomicBool,
+) {
+    while !ended.load(Ordering::SeqCst) {
+        let known = answered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let new: Vec<_> = containers().difference(&known).cloned().collect();
+        let new = new.into_iter().filter(|container| http::answers(container));
+        answered.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+        std::thread::sleep(PAUSE * 4);
+    }
+}
+
+fn visit(
+    port: u16,
+    prefix: &str,
+    number: usize,
+    answered: &Mutex<BTreeSet<String>>,
+    ended: &AtomicBool,
+) -> Count {
     let mut count = Count::default();
     for path in PATHS.iter().cycle().skip(number) {
         if ended.load(Ordering::SeqCst) {
             break;
         }
         count.made += 1;
+        // As it was before the question: the answer takes a while.
+        let answered = answered.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(failure) = failure(http::ask(port, "GET", &format!("{prefix}{path}"), "", "")) {
             count.failed += 1;
+            if target(&failure).is_some_and(|target| !answered.contains(target)) {
+                count.early += 1;
+            }
             *count.failures.entry(failure).or_default() += 1;
         }
         std::thread::sleep(PAUSE);
@@ -127,6 +161,8 @@ fn target(failure: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
     use super::*;
 
     #[test]
@@ -151,10 +187,39 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_has_answered_once_has_no_excuse() {
+        // A load balancer whose only target never answers, and a container that does.
+        let broken = |status: &'static str, body: String| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let head = BufReader::new(&stream).lines().map_while(Result::ok);
+                    head.take_while(|line| !line.is_empty()).for_each(drop);
+                    let _ = write!(stream, "HTTP/1.1 {status}\r\n\r\n{body}");
+                }
+            });
+            address
+        };
+        let container = broken("200 OK", String::new()).to_string();
+        let body = format!("Target {container} connect error: refused");
+        let balancer = broken("502 Bad Gateway", body);
+        let containers = BTreeSet::from([container]);
+        for there in [BTreeSet::new(), containers] {
+            let excused = there.is_empty();
+            let load = Load::start(balancer.port(), "", BTreeSet::new(), move || there.clone());
+            std::thread::sleep(PAUSE * 20);
+            let count = load.finish();
+            assert!(count.failed > 0 && count.failed == count.made, "{count:?}");
+            assert_eq!(count.early == count.failed, excused, "{count:?}");
+        }
+    }
+
+    #[test]
     fn nobody_is_lost_between_the_visitors() {
         // Nobody listens there: each request fails.
         let port = crate::port::free().unwrap();
-        let load = Load::start(port, "", BTreeSet::new());
+        let load = Load::start(port, "", BTreeSet::new(), BTreeSet::new);
         std::thread::sleep(PAUSE * 3);
         let count = load.finish();
         assert_eq!(count.early, 0, "that was nobody's container");

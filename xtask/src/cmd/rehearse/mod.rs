@@ -31,9 +31,10 @@ use crate::report::{human, say};
 
 /// Rehearse the road to production on this machine: stack, releases, failures, rollbacks
 ///
-/// Needs Docker on this very machine, and Python for an emulator of AWS. Nothing is left of it but
-/// the layers of Docker's builds. Exit codes: 0 all went as production must (or, with --keep, until
-/// somebody ended it), 1 something did not, 130 interrupted.
+/// Needs Docker on this very machine, and Python for an emulator of AWS, which else runs from its
+/// image. Nothing is left of it but the layers of Docker's builds, and the images that those begin
+/// with. Exit codes: 0 all went as production must (or, with --keep, until somebody ended it),
+/// 1 something did not, 130 interrupted.
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
     /// What happens after the first release

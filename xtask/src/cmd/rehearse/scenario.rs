@@ -127,7 +127,11 @@ impl<'w> Play<'w> {
         world.must(&["infra", "apply", "--yes"])?;
         say("The emulator makes no database; the stack's secret now leads to a real one, by TLS");
         world.connect_the_database()?;
-        say("The first release (its images take about 10 minutes the first time)");
+        say(
+            "The first release. The first time its images take about 10 minutes, and Docker downloads \
+             what they are built from: Rust's image (about 300 MB), its target for WebAssembly \
+             (20 MB), crates (80 MB)",
+        );
         world.must(&["plan"])?;
         world.must(&["deploy"])?;
         world.must(&["seed_db", "--on", "ecs"])?;

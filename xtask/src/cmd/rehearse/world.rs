@@ -115,6 +115,8 @@ impl<'a> World<'a> {
         emulator.hand_over(&mut command);
         let url = format!("http://127.0.0.1:{}{}", emulator.port, self.prefix());
         command.env("APP_URL", url).current_dir(&self.checkout.root);
+        let scratch = emulator::scratch(self.layout)?;
+        command.env("TMPDIR", &scratch).env("XDG_RUNTIME_DIR", &scratch);
         for set in [
             &*format!("name={}", self.name()),
             "registry.login=environment",
@@ -152,8 +154,9 @@ impl<'a> World<'a> {
 
     /// Visitors of the application.
     pub(super) fn load(&self) -> Result<Load> {
-        let serving = emulator::addresses(self.layout)?;
-        Ok(Load::start(self.emulator()?.port, &self.prefix(), serving))
+        let (serving, layout) = (emulator::addresses(self.layout)?, self.layout.clone());
+        let containers = move || emulator::addresses(&layout).unwrap_or_default();
+        Ok(Load::start(self.emulator()?.port, &self.prefix(), serving, containers))
     }
 }
 
@@ -178,7 +181,7 @@ pub(super) fn clear(layout: &Layout) {
     emulator::clear(layout);
     container::remove(&container::name(layout, Purpose::Rehearsal));
     images::clear(&name(layout));
-    for directory in ["checkout", "emulator"] {
+    for directory in ["checkout", "emulator", "tmp"] {
         let _ = fs::remove_dir_all(layout.rehearse().join(directory));
     }
 }
