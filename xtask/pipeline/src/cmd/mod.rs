@@ -89,6 +89,11 @@ async fn observe(
     Ok((source, images))
 }
 
+/// Whether this is continuous integration.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(&*value, "" | "0" | "false"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,9 +116,4 @@ mod tests {
              deploy.timeout=60 --set 'name=\"shop\"'"
         );
     }
-}
-
-/// Whether this is continuous integration.
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !matches!(&*value, "" | "0" | "false"))
 }
