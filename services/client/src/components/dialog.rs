@@ -29,15 +29,18 @@ pub(crate) fn Dialog(
         // Fails only where it is open already, and it has just been made.
         let _ = dialog.show_modal();
     });
+    let closed = move |_| {
+        // It is told later: by now it may be open again, or gone with its page.
+        if dialog.try_get_untracked().flatten().is_none_or(|dialog| !dialog.open()) {
+            let _ = on_close.try_run(());
+        }
+    };
     view! {
         <dialog
             node_ref=dialog
             aria-labelledby="dialog-title"
             data-testid="dialog"
-            on:close=move |_| {
-                // The page may have gone with its dialog.
-                let _ = on_close.try_run(());
-            }
+            on:close=closed
         >
             <h2 id="dialog-title">{title}</h2>
             {children()}
