@@ -65,3 +65,43 @@ async fn the_pages_and_dialogs_of_an_admin_are_accessible() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_pages_and_dialogs_of_a_member_are_accessible() {
+    visit("accessible_to_members", |visit| async move {
+        visit.register("mary").await;
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        examine(&visit, "a message", "[data-testid=message]").await;
+        page.click("[data-testid=dismiss]").await;
+        examine(&visit, "/ as a member", "[aria-label='Edit michael']").await;
+        page.open("/status").await;
+        page.shows("[data-testid=end-session]").await;
+        for (button, what) in [("edit", "editing oneself"), ("remove", "removing oneself")] {
+            page.click(&format!("[data-testid=profile] ~ .actions [data-testid={button}]")).await;
+            examine(&visit, what, "[data-testid=dialog]").await;
+            page.click("[data-testid=cancel]").await;
+            page.hides("[data-testid=dialog]").await;
+        }
+        page.resize(360, 740).await;
+        examine(&visit, "/status on a phone", "[data-testid=end-session]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_accessibly() {
+    visit("accessible_faults", |visit| async move {
+        let page = &visit.page;
+        visit.execute("ALTER TABLE users RENAME TO away").await;
+        page.open("/").await;
+        examine(&visit, "a list that failed", "[data-testid=try-again]").await;
+        visit.execute("ALTER TABLE away RENAME TO users").await;
+        page.go_offline(true).await;
+        examine(&visit, "offline", "[data-testid=offline]:not(:empty)").await;
+        page.go_offline(false).await;
+        page.run("document.documentElement.setAttribute('data-failed', '')").await;
+        examine(&visit, "a failure", "#failure").await;
+    })
+    .await;
+}

@@ -44,8 +44,10 @@ async fn an_admin_may_click_twice() {
         visit.sign_in("boss").await;
         let page = &visit.page;
         page.sees("The first 50 users").await;
+        let asked = page.requests_to("/users").await;
         page.double_click("[data-testid=load-more]").await;
         page.sees("61 users").await;
+        assert_eq!(page.requests_to("/users").await, asked + 1);
 
         page.double_click("[data-testid=add-user]").await;
         page.shows("[data-testid=dialog]").await;
@@ -64,6 +66,17 @@ async fn an_admin_may_click_twice() {
         page.fill("username", "mary-jane").await;
         page.double_click("[data-testid=user-form] [data-testid=submit]").await;
         page.sees("User updated.").await;
+        page.hides("[data-testid=dialog]").await;
+
+        // Opened again at once, before the browser has told that it is closed.
+        page.click("[aria-label='Remove mary-jane']").await;
+        page.shows("[data-testid=confirm-remove]").await;
+        let again = "document.querySelector('[data-testid=cancel]').click(); \
+                     document.querySelector(\"[aria-label='Remove mary-jane']\").click()";
+        page.run(again).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        page.shows("[data-testid=confirm-remove]").await;
+        page.click("[data-testid=cancel]").await;
         page.hides("[data-testid=dialog]").await;
 
         page.double_click("[aria-label='Remove mary-jane']").await;
@@ -102,6 +115,62 @@ async fn the_owner_of_an_account_may_click_twice() {
         page.double_click("[data-testid=logout-everywhere]").await;
         page.sees("You have logged out.").await;
         assert_eq!(page.requests_to("/auth/logout").await, 1);
+
+        page.open("/login").await;
+        page.fill("email", "michael@example.com").await;
+        page.fill("password", "another good password").await;
+        page.follow("Log in").await;
+        page.follow("User status").await;
+        page.double_click("[data-testid=sessions] [data-testid=end-session]").await;
+        page.sees("You have logged out.").await;
+        assert_eq!(page.requests_to("/auth/logout").await, 1);
+    })
+    .await;
+}
+
+/// Answers a second late, and not at all before it is told to.
+const LATE_OR_NOT: &str = "async send => {
+    localStorage.asked = 1 + Number(localStorage.asked ?? 0);
+    await new Promise(done => setTimeout(done, 1000));
+    return localStorage.open ? send() : new Response('', { status: 404 });
+}";
+
+#[tokio::test]
+async fn what_failed_is_tried_again_once_for_two_clicks() {
+    visit("twice_try_again", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        let asked = async || page.run("return Number(localStorage.asked ?? 0)").await;
+        for (path, link, there) in [
+            ("/users", "Users", "[aria-label='Edit michael']"),
+            ("/auth/sessions", "User status", "[data-testid=sessions] li"),
+        ] {
+            page.follow("About").await;
+            page.answer(path, LATE_OR_NOT).await;
+            page.run("localStorage.clear()").await;
+            page.follow(link).await;
+            page.shows("[data-testid=try-again][aria-disabled=false]").await;
+            assert_eq!(asked().await, 1, "{path}");
+            page.run("localStorage.open = 'yes'").await;
+            page.double_click("[data-testid=try-again]").await;
+            page.shows(there).await;
+            page.hides("[data-testid=try-again]").await;
+            assert_eq!(asked().await, 2, "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_is_as_it_was_after_two_clicks() {
+    visit("twice_reveal", |visit| async move {
+        let page = &visit.page;
+        page.open("/login").await;
+        page.fill("password", PASSWORD).await;
+        page.double_click("[aria-controls=password]").await;
+        page.shows("#password[type=password]").await;
+        assert_eq!(page.value("password").await, PASSWORD);
+        page.is_at("/login").await;
     })
     .await;
 }

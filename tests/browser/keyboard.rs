@@ -197,3 +197,82 @@ async fn the_first_tab_stop_skips_the_navigation() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_admin_edits_a_user_without_a_mouse() {
+    visit("keyboard_edit", |visit| async move {
+        visit.register("boss").await;
+        visit.register("mary").await;
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.shows("[aria-label='Edit mary']").await;
+        page.tab_to("[aria-label='Edit mary']").await;
+        page.keys(ENTER).await;
+        page.shows("[data-testid=dialog]").await;
+        if !page.has_focus("#username").await {
+            page.tab_to("#username").await;
+        }
+        page.keys("-jane").await;
+        page.keys(ENTER).await;
+        page.sees("User updated.").await;
+        page.until("the focus returns", async || {
+            page.has_focus("[aria-label='Edit mary-jane']").await
+        })
+        .await;
+        page.tab_to("[data-testid=dismiss]").await;
+        page.keys(ENTER).await;
+        page.hides("[data-testid=message]").await;
+        page.until("the focus stays near", async || page.has_focus("#main").await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_ends_all_other_sessions_without_a_mouse() {
+    visit("keyboard_others", |visit| async move {
+        visit.register("michael").await;
+        let body = json!({"email": "michael@example.com", "password": PASSWORD});
+        visit.api.post("/auth/login").json(body).await.ok(200);
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.follow("User status").await;
+        page.shows("[data-testid=end-others]").await;
+        page.tab_to("[data-testid=end-others]").await;
+        page.keys(ENTER).await;
+        page.sees("You are logged out everywhere else.").await;
+        page.hides("[data-testid=end-others]").await;
+        // The button is gone: the focus stays near, and not at the page's start.
+        page.until("the list has the focus", async || {
+            page.has_focus("[data-testid=sessions]").await
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_tries_again_without_a_mouse() {
+    const FAIL: &str = "send => localStorage.open ? send() \
+                        : Promise.resolve(new Response('', { status: 404 }))";
+    visit("keyboard_try_again", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        for (path, link, heir) in [
+            ("/users", "Users", "[data-testid=users-count]"),
+            ("/auth/sessions", "User status", "[data-testid=sessions]"),
+        ] {
+            page.follow("About").await;
+            page.answer(path, FAIL).await;
+            page.run("delete localStorage.open").await;
+            page.follow(link).await;
+            page.shows("[data-testid=try-again]").await;
+            page.tab_to("[data-testid=try-again]").await;
+            page.run("localStorage.open = 'yes'").await;
+            page.keys(ENTER).await;
+            page.hides("[data-testid=try-again]").await;
+            page.until(heir, async || page.has_focus(heir).await).await;
+        }
+    })
+    .await;
+}

@@ -259,6 +259,21 @@ async fn who_signs_out_just_after_another_tab_has_signed_out() {
 
 #[tokio::test]
 async fn a_token_that_the_api_calls_expired_is_renewed() {
+    /// The token as it was an hour before.
+    fn expired(token: &str, key: &str) -> String {
+        let mut parts = token.split('.');
+        let (header, claims) = (parts.next().unwrap(), parts.next().unwrap());
+        let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let mut claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        for time in ["iat", "exp"] {
+            claims[time] = json!(claims[time].as_i64().unwrap() - 3600);
+        }
+        let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let key = EncodingKey::from_secret(key.as_bytes());
+        let signature = sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    }
+
     visit("called_expired", |visit| async move {
         let Some(key) = visit.secret_key() else {
             eprintln!("DOES NOT RUN: nobody knows the key of these containers");
@@ -286,21 +301,6 @@ async fn a_token_that_the_api_calls_expired_is_renewed() {
         assert_eq!(page.requests_to("/auth/refresh").await, refreshed + 1);
     })
     .await;
-}
-
-/// The token as it was an hour before.
-fn expired(token: &str, key: &str) -> String {
-    let mut parts = token.split('.');
-    let (header, claims) = (parts.next().unwrap(), parts.next().unwrap());
-    let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
-    let mut claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-    for time in ["iat", "exp"] {
-        claims[time] = json!(claims[time].as_i64().unwrap() - 3600);
-    }
-    let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let key = EncodingKey::from_secret(key.as_bytes());
-    let signature = sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
-    format!("{message}.{signature}")
 }
 
 /// Until it is told otherwise, something between here and the API answers in its place.
