@@ -1,5 +1,10 @@
 //! Ctrl-C, and somebody else who deploys.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
 use tests::emulator::World;
 
 #[tokio::test]
@@ -54,4 +59,27 @@ async fn or_waits_for_the_other() {
     first.finish().ends_with(0);
     second.finish().ends_with(0);
     assert_eq!(world.registered().await, [1, 1]);
+}
+
+#[tokio::test]
+async fn what_a_killed_deploy_has_left_is_told_and_finished() {
+    let world = World::new().await;
+    world.run(&["deploy"]).ends_with(0);
+    let second = world.checkout.change("second");
+    let mut pipeline = world.command(&tests::pipeline::path());
+    let mut killed = pipeline.arg("deploy").stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(killed.stderr.take().unwrap()).lines();
+    let rolls = lines.map_while(Result::ok).any(|line| line.starts_with("roll "));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(rolls, "it ended before it could be killed");
+    world.run(&["plan"]).ends_with(0).says("is at it: deploy ");
+    // Nobody renews its lock.
+    let mut pipeline = world.command(&tests::pipeline::path());
+    let output = pipeline.args(["deploy", "--wait", "240"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("was cut off: ") && said.contains("users was moving"), "{said}");
+    assert_eq!(world.ping().await, ("second".to_owned(), second));
+    world.run(&["history"]).ends_with(0).says("cut off; replaced by ");
 }
