@@ -41,8 +41,10 @@ const LIBRARIES: [&str; 2] = ["contract", "users"];
 const ACCESSIBILITY: &str = "accessibility";
 
 /// The tests of the browser suite that containers cannot serve: one gives the API settings of its
-/// own, and one has nobody answer, where here the front answers for an API that is away.
-const NOT_FOR_CONTAINERS: [&str; 2] = ["too_many_tries", "a_server_that_is_away"];
+/// own, one has nobody answer, where here the front answers for an API that is away, and one signs
+/// with a key that it has to know.
+const NOT_FOR_CONTAINERS: [&str; 3] =
+    ["too_many_tries", "a_server_that_is_away", "a_token_that_the_api_calls_expired"];
 
 /// The test that needs HAProxy: new releases under load, behind it.
 const ROLLING: &str = "ten_replacements";
