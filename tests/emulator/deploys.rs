@@ -21,7 +21,8 @@ async fn two_services_come_up_from_nothing_and_follow_each_release() {
     assert_eq!(world.registered().await, [0, 0], "a plan registers nothing");
 
     let first = world.checkout.change("first");
-    world.run(&["deploy"]).ends_with(0).says("released");
+    let deploy = world.run(&["deploy"]).ends_with(0).says("released");
+    assert_eq!(deploy.stderr.matches("plan      ").count(), 1, "{}", deploy.stderr);
     assert_eq!(world.ping().await, ("first".to_owned(), first));
     assert_eq!(world.registered().await, [1, 1]);
     let client = world.primary("client").await;

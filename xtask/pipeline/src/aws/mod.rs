@@ -101,8 +101,9 @@ pub(crate) async fn sdk() -> Result<SdkConfig, AwsError> {
         .build();
     let sdk = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(limits)
-        // Who is throttled once asks more slowly from then on.
-        .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+        // Not the adaptive mode: after one refusal it spaces every later call by up to two seconds,
+        // and each retry by ten or twenty, the way back included.
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .load()
         .await;
     if sdk.region().is_none() {

@@ -109,7 +109,7 @@ impl Deploy {
         let began = Instant::now();
         let config = common.config()?;
         let site = stop.or_interrupted(Site::connect(&config)).await?;
-        let look = self.look(&config, &site, stop);
+        let look = self.look(&config, &site, None, stop);
         let prospect = stop.or_interrupted(look).await?;
         if self.dry_run {
             return Ok(answer(common.output, &prospect.plan)?);
@@ -136,9 +136,15 @@ impl Deploy {
         conclude(common, &report)
     }
 
-    async fn look(&self, config: &Config, site: &Site, stop: &Stop) -> Result<Prospect, Error> {
+    async fn look(
+        &self,
+        config: &Config,
+        site: &Site,
+        owner: Option<&Owner>,
+        stop: &Stop,
+    ) -> Result<Prospect, Error> {
         let tag = self.image_tag.as_deref();
-        Prospect::new(config, site, self.service, tag, !self.dry_run, stop).await
+        Prospect::new(config, site, self.service, tag, !self.dry_run, owner, stop).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that a deploy is about")]
@@ -156,7 +162,7 @@ impl Deploy {
         let (root, locked) = (std::env::current_dir()?, Instant::now());
         // Whoever had the lock before, and be it a moment ago, may have changed what there is.
         let planned = prospect.plan;
-        prospect = stop.or_interrupted(self.look(config, site, stop)).await?;
+        prospect = stop.or_interrupted(self.look(config, site, Some(owner), stop)).await?;
         if prospect.plan != planned {
             screen.line(&format!("{INDENT}meanwhile somebody has changed something:"));
             for line in prospect.plan.to_string().lines() {

@@ -30,7 +30,7 @@ impl Plan {
         let config = common.config()?;
         let looked = async {
             let site = Site::connect(&config).await?;
-            Prospect::new(&config, &site, self.service, None, false, stop).await
+            Prospect::new(&config, &site, self.service, None, false, None, stop).await
         };
         let prospect = stop.or_interrupted(looked).await?;
         answer(common.output, &prospect.plan)?;

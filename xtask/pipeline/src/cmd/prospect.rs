@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::site::{Site, environment};
 use crate::config::{Config, ServiceName};
+use crate::deploy::Owner;
 use crate::desired::{Desired, known_image};
 use crate::error::Error;
 use crate::images::login;
@@ -34,7 +35,8 @@ pub(crate) struct Prospect {
 
 impl Prospect {
     /// Looks at git, AWS and, only if no record names the images, at the registry. Without
-    /// `required`, a registry that does not answer is no failure: its images count as missing.
+    /// `required`, a registry that does not answer is no failure: its images count as missing. The
+    /// `owner` is who holds the lock, if we do.
     ///
     /// # Errors
     /// Something does not answer, or the documents are not right.
@@ -44,6 +46,7 @@ impl Prospect {
         only: Option<ServiceName>,
         tag: Option<&str>,
         required: bool,
+        owner: Option<&Owner>,
         stop: &Stop,
     ) -> Result<Self, Error> {
         let root = std::env::current_dir()?;
@@ -52,6 +55,8 @@ impl Prospect {
             site.observe(config),
         );
         let (mut source, mut observed) = looked?;
+        // That we are at it is no news.
+        observed.holder.take_if(|holder| owner.is_some_and(|owner| holder.is(&owner.token)));
         // What lies here is what is released, unless a tag names something else.
         let is_here = tag.is_none_or(|tag| tag == source.revision.commit && !source.revision.dirty);
         if let Some(tag) = tag {

@@ -57,6 +57,14 @@ pub(crate) struct Holder {
     pub(crate) released: bool,
 }
 
+impl Holder {
+    /// Whether it is the one with this token.
+    #[must_use]
+    pub(crate) fn is(&self, token: &str) -> bool {
+        self.token == token
+    }
+}
+
 impl Display for Holder {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let Self { who, what, .. } = self;
