@@ -6,6 +6,8 @@ use tests::{Database, program::Serving};
 
 use crate::raw::exchange;
 
+/// When no line of ours is from.
+const WHEN: &str = "2026-01-01T00:00:00Z";
 /// A line that somebody might believe, behind what might end ours.
 const FORGED: &str = "2026-01-01T00:00:00Z INFO event=\"login\" user=1 forged";
 
@@ -77,7 +79,7 @@ async fn lines_of_text_are_lines_of_ours() {
     for line in &lines {
         // A time, as every line of ours begins.
         assert!(line.starts_with("20") && line.contains('Z'), "{line:?}");
-        assert!(!line.starts_with(FORGED), "{line:?}");
+        assert!(!line.starts_with(WHEN), "{line:?}");
         obeys_nobody(line);
     }
     println!("{requests} requests, {} lines, none forged", lines.len());

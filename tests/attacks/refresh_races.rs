@@ -1,7 +1,7 @@
 //! Pairs of refreshes at once: two tabs, or an owner and a thief. Nobody is signed out by the
 //! former, and whatever happens, a session never has two tokens that both buy the next.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{Answer, Client, Database, PASSWORD, program::Serving};
@@ -9,6 +9,9 @@ use tokio::task::JoinSet;
 
 /// Sessions that refresh at once, each twice.
 const SESSIONS: usize = 50;
+/// How many of them at least have come as far as their session when the first goes on: half of the
+/// service's connections may be for reading.
+const AT_ONCE: i64 = 8;
 /// How often each does.
 const ROUNDS: usize = 20;
 
@@ -55,6 +58,13 @@ impl Race {
         answers
     }
 
+    /// How many requests wait for a session that another one has.
+    async fn waiting(&self) -> i64 {
+        let query = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.database.client().await.query_one(query, &[]).await.unwrap().get(0)
+    }
+
     /// How many tokens that were never used each live session has.
     async fn unused(&self) -> Vec<i64> {
         let query = "SELECT count(t.token_hash) FILTER (WHERE t.used_date IS NULL) FROM sessions s
@@ -82,9 +92,20 @@ fn refresh_token(tokens: &Value) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pairs_at_once() {
     let (race, mut tokens) = Race::start().await;
+    let mut holder = race.database.client().await;
     for _ in 0..ROUNDS {
-        let pairs = tokens.iter().cloned().enumerate().flat_map(|pair| [pair.clone(), pair]);
-        for (number, answers) in race.show(pairs.collect::<Vec<_>>()).await {
+        let pairs: Vec<_> =
+            tokens.iter().cloned().enumerate().flat_map(|pair| [pair.clone(), pair]).collect();
+        // Held until many stand before the sessions: one after the other they would prove nothing.
+        let hold = holder.transaction().await.unwrap();
+        hold.batch_execute("SELECT FROM sessions FOR UPDATE").await.unwrap();
+        let release = async {
+            while race.waiting().await < AT_ONCE {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            hold.commit().await.unwrap();
+        };
+        for (number, answers) in tokio::join!(race.show(pairs), release).0 {
             let successors: Vec<_> = answers.iter().map(|a| refresh_token(&a.ok(200))).collect();
             assert_eq!(successors.len(), 2);
             assert_eq!(successors[0], successors[1], "one successor, not two");

@@ -30,6 +30,7 @@ async fn as_nobody() {
 async fn as_a_user() {
     let role = Role::user().await;
     Schemathesis::new(&role).without(&ENDING).run("a user");
+    role.is_signed_in().await;
     Schemathesis::new(&role).only(&ENDING).run("a user, signing out");
 }
 
@@ -37,6 +38,7 @@ async fn as_a_user() {
 async fn as_an_administrator() {
     let role = Role::administrator().await;
     Schemathesis::new(&role).without(&ENDING).run("an administrator");
+    role.is_signed_in().await;
     Schemathesis::new(&role).only(&ENDING).run("an administrator, signing out");
 }
 

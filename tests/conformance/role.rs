@@ -40,6 +40,12 @@ impl Role {
         role
     }
 
+    /// Fails if the token no longer opens anything: then all answers since were the same refusal.
+    pub(crate) async fn is_signed_in(&self) {
+        let token = self.access_token.as_deref().unwrap();
+        self.serving.client().get("/auth/status").bearer(token).await.ok(200);
+    }
+
     /// With an administrator's token.
     pub(crate) async fn administrator() -> Self {
         let role = Self::user().await;

@@ -18,7 +18,9 @@ pub struct Aws {
 impl Aws {
     /// Asks nothing yet.
     pub fn new(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), http: reqwest::Client::new() }
+        // The emulator may end a connection that idles at the moment when it is used again.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { endpoint: endpoint.to_owned(), http }
     }
 
     fn request(
