@@ -68,6 +68,7 @@ impl Ci {
 }
 
 fn checks(layout: &Layout, summary: &mut Summary) -> Result<()> {
+    summary.part("lock files", lock_files)?;
     summary.part("formatting", || passes(process::cargo().args(["fmt", "--all", "--check"])))?;
     summary.part("architecture", architecture)?;
     optional(summary, "unused dependencies", "cargo-machete", &["machete"])?;
@@ -100,6 +101,16 @@ fn checks(layout: &Layout, summary: &mut Summary) -> Result<()> {
         passes(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
     Ok(())
+}
+
+/// Those of both workspaces name all that is built: images and fuzz targets take nothing else.
+fn lock_files() -> Result<Outcome> {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let mut metadata = process::cargo();
+        metadata.args(["metadata", "--locked", "--format-version=1", "--manifest-path", manifest]);
+        process::read(&mut metadata)?;
+    }
+    Ok(Outcome::Passed)
 }
 
 /// For some seconds a target: what was found once is not found again. Longer by hand.
