@@ -91,7 +91,9 @@ impl fmt::Display for Error {
                 ErrorCode::TooManyRequests => {
                     write!(f, "Too many tries. {}", Again(*retry_after))
                 }
-                ErrorCode::Overloaded | ErrorCode::DatabaseUnavailable => {
+                ErrorCode::Overloaded
+                | ErrorCode::DatabaseUnavailable
+                | ErrorCode::SchemaMissing => {
                     write!(f, "The service is not available now. {}", Again(*retry_after))
                 }
                 ErrorCode::Internal => write!(
