@@ -280,7 +280,9 @@ impl Tests<'_> {
     fn prepare_emulator(&mut self) -> Option<String> {
         containers_hindrance().or_else(|| {
             let installed = self.stage.install_emulator();
-            installed.err().map(|error| format!("the emulator cannot be installed: {error:#}"))
+            // Which knows JSON Schema, by which answers are judged.
+            let installed = installed.and_then(|()| self.stage.install_schemathesis());
+            installed.err().map(|error| format!("what they need cannot be installed: {error:#}"))
         })
     }
 
