@@ -6,7 +6,10 @@ use std::{
 };
 
 use tests::{
-    emulator::{World, aws::ACCOUNT},
+    emulator::{
+        World,
+        aws::{ACCOUNT, REGION},
+    },
     pipeline,
 };
 
@@ -84,7 +87,10 @@ fn questions(world: &World, aws: &Path) -> Vec<String> {
 
 /// Runs a program; gives what it says.
 fn run(world: &World, program: &Path, arguments: &str) -> String {
-    let output = world.command(program).args(arguments.split_whitespace()).output().unwrap();
+    let mut command = world.command(program);
+    // The AWS CLI's name of it.
+    command.env("AWS_DEFAULT_REGION", REGION).args(arguments.split_whitespace());
+    let output = command.output().unwrap();
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     assert!(output.status.success(), "{arguments}: {}", said.concat());
     said[0].clone().into_owned()
