@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::layout::Layout;
 use crate::packages::Consent;
 use crate::process;
+use crate::report::say;
 use crate::wasm::{self, Compiler};
 
 /// Asks the page for a newer build each second and loads it. For development only.
@@ -56,8 +57,11 @@ impl Build {
     /// There is no compiler for it, or the client does not compile (cargo has said why).
     pub(crate) fn run(&self, layout: &Layout) -> Result<()> {
         let module = self.compile(layout)?;
-        process::run(process::cargo().args(["build", "--quiet", "--package", "bundler"]))?;
         let bundler = layout.program("bundler");
+        if !bundler.is_file() {
+            say("Building what makes it files for a browser (about half a minute, once)");
+        }
+        process::run(process::cargo().args(["build", "--quiet", "--package", "bundler"]))?;
         let inputs = self.inputs(layout, &bundler, &module)?;
         let note = self.site.with_extension("inputs");
         let is_current = fs::read_to_string(&note).is_ok_and(|noted| noted == inputs)

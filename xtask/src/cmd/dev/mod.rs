@@ -72,7 +72,9 @@ impl Dev {
         wait_until_listening(self.port, &mut api, &mut postgres)?;
         say(format_args!("The API answers after {}: {address}/ping", human(started.elapsed())));
 
-        say("Building the client; the page shows it as soon as it is ready");
+        say(
+            "Building the client (about 2 minutes the first time); the page shows it when it is ready",
+        );
         let build = client::Build {
             profile: if release { client::Profile::Release } else { client::Profile::Dev },
             site: site.clone(),
