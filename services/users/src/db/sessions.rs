@@ -10,6 +10,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use super::{
     Error, Result,
     schema::{refresh_tokens, sessions, users},
+    throttle,
     users::User,
 };
 use crate::auth::refresh_token::RefreshToken;
@@ -66,14 +67,16 @@ pub async fn live_user(
         .optional()?)
 }
 
-/// Begins a session of who has given the password that `hash` is of; the user's expired sessions
-/// are cleared on the way. `None` where the user has another hash by now, or is gone or
-/// deactivated: a sign-in must not outlive a change of the password that came while it was under
-/// way.
+/// Begins a session of who has given the password that `hash` is of, and gives back the tries that
+/// were counted against `account`; the user's expired sessions are cleared on the way.
+///
+/// `None` where the user has another hash by now, or is gone or deactivated: a sign-in must not
+/// outlive a change of the password that came while it was under way.
 pub async fn create(
     conn: &mut AsyncPgConnection,
     user: i64,
     hash: Option<&str>,
+    account: &throttle::Key,
     token: &RefreshToken,
     user_agent: Option<&str>,
     now: DateTime<Utc>,
@@ -103,6 +106,7 @@ pub async fn create(
             .get_result(conn)
             .await?;
         insert_token(conn, id, token).await?;
+        throttle::reset(conn, account).await?;
         Ok::<_, Error>(Some(id))
     })
     .await

@@ -75,9 +75,9 @@ pub(crate) async fn login(
             hash = renewed;
         }
         let (hash, now) = (hash.as_deref(), state.now());
-        let session = db::sessions::create(&mut conn, user, hash, &token, user_agent, now).await?;
+        let session =
+            db::sessions::create(&mut conn, user, hash, &account, &token, user_agent, now).await?;
         if let Some(session) = session {
-            db::throttle::reset(&conn, &account).await?;
             tracing::info!(event = "login", user, session);
             return transport.answer(&state, user, session, &token);
         }
