@@ -8,7 +8,8 @@ use std::process::Command;
 pub fn remove_images(name: &str) {
     for pattern in [format!("{name}-*"), format!("*/{name}-*")] {
         let mut list = Command::new("docker");
-        list.args(["image", "ls", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"]);
+        list.args(["image", "ls", "--digests"]);
+        list.args(["--format", "{{.Repository}} {{.Tag}} {{.Digest}}"]);
         let Ok(list) = list.arg(format!("--filter=reference={pattern}")).output() else { return };
         let listed = String::from_utf8_lossy(&list.stdout).into_owned();
         let references: Vec<String> = listed.lines().flat_map(references).collect();

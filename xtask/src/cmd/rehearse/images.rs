@@ -8,7 +8,8 @@ use crate::process;
 /// Removes the images whose repositories begin with `name` and a hyphen, here or in a registry.
 pub(super) fn clear(name: &str) {
     let mut list = Command::new("docker");
-    list.args(["image", "ls", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"]);
+    list.args(["image", "ls", "--digests"]);
+    list.args(["--format", "{{.Repository}} {{.Tag}} {{.Digest}}"]);
     for repository in [format!("{name}-*"), format!("*/{name}-*")] {
         list.args(["--filter", &format!("reference={repository}")]);
     }
