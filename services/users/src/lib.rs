@@ -3,8 +3,7 @@
 //! `startup` puts the parts together; `routes` holds one file an operation or a
 //! small group; `db` holds all SQL; `auth` holds what sign-in is made of; `http`
 //! holds what all operations share; `metrics` tells how it all is doing; `memory`
-//! what there is of it; `commands`
-//! holds the program's subcommands.
+//! knows the container's limit; `commands` holds the program's subcommands.
 
 pub mod auth;
 pub mod clock;
