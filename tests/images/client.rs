@@ -8,11 +8,13 @@ use tests::app::Server;
 use users::clock::Clock;
 
 use crate::{
-    docker::{Container, HARDENED, Image},
-    load::Load,
+    docker::{Container, HARDENED, Image, open_directory},
+    load::{Load, Outcome},
 };
 
 const MEGABYTE: u64 = 1_000_000;
+/// Where the server finds its settings.
+const SETTINGS: &str = "/static-web-server.toml";
 
 fn image() -> Image {
     Image::named_by("CLIENT_IMAGE")
@@ -26,8 +28,13 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more arguments of `docker run`.
+    fn with(arguments: &[&str]) -> Self {
         let image = image();
-        let container = Container::start(&[&HARDENED[..], &[image.name()]].concat());
+        let container = Container::start(&[&HARDENED[..], arguments, &[image.name()]].concat());
         let base = format!("http://{}", container.listening(80));
         Self { container, base }
     }
@@ -60,14 +67,14 @@ fn it_has_at_most_15_mb() {
 }
 
 #[test]
-fn it_holds_the_server_and_the_site_and_nothing_else() {
+fn it_holds_its_programs_and_the_site_and_nothing_else() {
     let files = image().files();
-    for own in ["static-web-server", "static-web-server.toml", "site/index.html"] {
-        assert!(files.contains(own), "{own}: {files:?}");
+    let programs = ["init", "static-web-server", "static-web-server.toml"];
+    for own in programs.iter().chain(&["site/index.html"]) {
+        assert!(files.contains(*own), "{own}: {files:?}");
     }
     for file in files {
-        let is_server = ["static-web-server", "static-web-server.toml"].contains(&&*file);
-        assert!(is_server || file.starts_with("site/"), "{file}");
+        assert!(programs.contains(&&*file) || file.starts_with("site/"), "{file}");
     }
 }
 
@@ -77,6 +84,7 @@ fn it_is_configured_to_run_as_nobody() {
     let config = &image["Config"];
     assert_eq!(config["User"], "10001:10001");
     assert_eq!(config["StopSignal"], "SIGTERM");
+    assert_eq!(config["Entrypoint"], serde_json::json!(["/init", "/static-web-server"]));
     assert_eq!(config["ExposedPorts"], serde_json::json!({"80/tcp": {}}));
     assert_eq!(config["Labels"]["org.opencontainers.image.title"], "client");
 }
@@ -176,13 +184,36 @@ async fn what_is_not_there_is_not_found_and_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_under_load_it_finishes_what_it_has_accepted() {
-    let site = Site::start();
+    // A line for each request, when it comes in.
+    let directory = open_directory();
+    let settings = directory.path().join("settings.toml");
+    image().copy(SETTINGS, &settings);
+    let quiet = fs::read_to_string(&settings).unwrap();
+    let telling = quiet.replace(r#"log-level = "warn""#, r#"log-level = "info""#);
+    assert_ne!(telling, quiet);
+    fs::write(&settings, telling).unwrap();
+    let site = Site::with(&[&format!("--volume={}:{SETTINGS}:ro", settings.display())]);
+
+    let assets = site.assets().await;
     let mut paths = vec!["/".to_owned()];
-    paths.extend(site.assets().await.into_iter().filter(|path| path.ends_with("wasm")));
+    paths.extend(assets.into_iter().filter(|path| path.ends_with("wasm")));
     assert_eq!(paths.len(), 2, "{paths:?}");
-    let took = Load::start(&site.base, &paths).await.stop(&site.container).await;
-    assert_eq!(site.container.wait(), 0, "{}", site.container.logs());
+    let Outcome { answered, took } =
+        Load::start(&site.base, &paths).await.stop(&site.container).await;
+    let log = site.container.logs();
+    assert_eq!(site.container.wait(), 0, "{log}");
     assert!(took < Duration::from_secs(10), "{took:?}");
+    let accepted = log.lines().filter(|line| line.contains("incoming request")).count();
+    // And the page that named the assets.
+    assert_eq!(accepted, answered + 1, "an answer was lost");
+}
+
+#[test]
+fn killed_for_its_memory_it_says_so_in_the_last_line() {
+    let (code, log) = image().out_of_memory();
+    assert_eq!(code, 137, "{log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("init: tail was killed: out of memory"), "{log}");
 }
 
 #[test]

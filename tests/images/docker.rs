@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write,
+    fs,
+    io::{self, Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long a container may take to become what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +45,13 @@ pub(crate) fn text(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }
 
+/// A directory that programs in containers can read, who are other users.
+pub(crate) fn open_directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    directory
+}
+
 /// An image under test.
 pub(crate) struct Image(String);
 
@@ -67,6 +77,28 @@ impl Image {
     /// Its size, uncompressed, in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.inspect()["Size"].as_u64().unwrap()
+    }
+
+    /// Copies the file at `path` out of it.
+    pub(crate) fn copy(&self, path: &str, to: &Path) {
+        let container = docker(&["create", &self.0]);
+        docker(&["cp", &format!("{container}:{path}"), to.to_str().unwrap()]);
+        docker(&["rm", "--volumes", &container]);
+    }
+
+    /// Has its process 1 start a program that takes all the memory that it gets, and gives the exit
+    /// code and the log. The program comes from another image: those in ours know their limit.
+    pub(crate) fn out_of_memory(&self) -> (i64, String) {
+        let directory = open_directory();
+        let init = directory.path().join("init");
+        self.copy("/init", &init);
+        let volume = format!("--volume={}:/init:ro", init.display());
+        let memory = ["--memory=32m", "--memory-swap=32m"];
+        let program = ["--entrypoint=/init", "postgres:17", "tail", "/dev/zero"];
+        let container = Container::start(&[&HARDENED[..], &memory, &[&volume], &program].concat());
+        let code = container.wait();
+        assert!(container.state()["OOMKilled"] == true, "{}", container.state());
+        (code, container.logs())
     }
 
     /// The files and directories in it, without those that Docker puts into every container.
@@ -173,9 +205,18 @@ impl Container {
         self.state()["OOMKilled"] == true
     }
 
-    /// What it wrote to both outputs.
+    /// What it wrote to both outputs, in the order of its writing.
     pub(crate) fn logs(&self) -> String {
-        text(&try_docker(&["logs", &self.id]))
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut command = Command::new("docker");
+        command.args(["logs", &self.id]).stdout(writer.try_clone().unwrap()).stderr(writer);
+        let mut child = command.spawn().expect("docker");
+        // It holds the other end, too.
+        drop(command);
+        let mut log = String::new();
+        reader.read_to_string(&mut log).unwrap();
+        child.wait().unwrap();
+        log
     }
 
     pub(crate) fn id(&self) -> &str {

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::TcpStream,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -10,8 +11,8 @@ use serde_json::json;
 use tests::{Client, PASSWORD};
 
 use crate::{
-    docker::{Container, HARDENED, Image, docker, root, text, try_docker},
-    load::Load,
+    docker::{Container, HARDENED, Image, docker, open_directory, root, text, try_docker},
+    load::{Load, Outcome},
 };
 
 const MEGABYTE: u64 = 1_000_000;
@@ -67,11 +68,12 @@ fn it_has_at_most_15_mb() {
 }
 
 #[test]
-fn it_holds_the_program_and_the_certificates_and_nothing_else() {
+fn it_holds_its_programs_and_the_certificates_and_nothing_else() {
     let certificates = std::fs::read_dir(root().join("ecs/certs")).unwrap();
     let certificates = certificates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let certificates = certificates.map(|name| format!("certs/{name}"));
-    let expected = ["certs/", "users"].map(str::to_owned).into_iter().chain(certificates).collect();
+    let expected =
+        ["certs/", "init", "users"].map(str::to_owned).into_iter().chain(certificates).collect();
     assert_eq!(image().files(), expected);
 }
 
@@ -88,13 +90,71 @@ fn with_too_little_memory_it_does_not_start_and_says_so() {
 }
 
 #[test]
+fn killed_for_its_memory_it_says_so_in_the_last_line() {
+    let (code, log) = image().out_of_memory();
+    assert_eq!(code, 137, "{log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("init: tail was killed: out of memory"), "{log}");
+}
+
+/// Many more connections than have room, each with a head as long as the framework reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_of_connections_has_it_killed_for_its_memory() {
+    let image = image();
+    let settings = ["--memory=96m", "--memory-swap=96m"];
+    let unreachable = "--env=DATABASE_URL=postgres://nobody@127.0.0.1:1/none";
+    let service = Container::start(&arguments(&image, unreachable, &settings, &[]));
+    let address = service.listening(5000);
+    let head = format!("GET /ping HTTP/1.1\r\nHost: x\r\nX-Long: {}", "x".repeat(120_000));
+    let attack = {
+        let (address, head) = (address.clone(), head.into_bytes());
+        std::thread::spawn(move || {
+            let open = (0..1_500).map(|_| {
+                let mut stream = TcpStream::connect(&address).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                // As much as the operating system takes: the service reads no more of those that wait.
+                let _ = stream.write(&head);
+                stream
+            });
+            open.collect::<Vec<_>>()
+        })
+    };
+    let open = attack.join().unwrap();
+    // It gives up on each after 10 s, and takes the next.
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(!service.is_out_of_memory(), "{}", service.logs());
+    drop(open);
+    let api = Client::new(format!("http://{address}"));
+    api.get("/ping").await.ok(200);
+
+    // Those who ask and keep their connection make room for those who wait.
+    let polite = (0..400).map(|_| {
+        let api = Client::new(format!("http://{address}"));
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                api.get("/ping").await.ok(200);
+            }
+            api
+        })
+    });
+    let polite: Vec<_> = polite.collect();
+    let start = Instant::now();
+    let mut kept = Vec::new();
+    for client in polite {
+        kept.push(client.await.unwrap());
+    }
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(!service.is_out_of_memory());
+}
+
+#[test]
 fn it_is_configured_to_run_as_nobody_and_to_be_stopped_and_asked() {
     let image = image().inspect();
     let config = &image["Config"];
     assert_eq!(config["User"], "10001:10001");
     assert_eq!(config["StopSignal"], "SIGTERM");
     assert_eq!(config["Healthcheck"]["Test"], json!(["CMD", "/users", "healthcheck"]));
-    assert_eq!(config["Entrypoint"], json!(["/users"]));
+    assert_eq!(config["Entrypoint"], json!(["/init", "/users"]));
     assert_eq!(config["Cmd"], json!(["serve"]));
     for variable in config["Env"].as_array().unwrap() {
         let variable = variable.as_str().unwrap();
@@ -168,7 +228,13 @@ async fn stopped_under_load_it_finishes_what_it_has_accepted() {
         let (code, log) = Container::run(&arguments(&image, &url, &[], &[command]));
         assert_eq!(code, 0, "{command}: {log}");
     }
-    let service = Container::start(&arguments(&image, &url, &["--env=THROTTLE=off"], &[]));
+    // A line for each request, those for `/ping` too.
+    let settings = [
+        "--env=THROTTLE=off",
+        "--env=LOG_FORMAT=json",
+        "--env=RUST_LOG=info,users::http::middleware=debug",
+    ];
+    let service = Container::start(&arguments(&image, &url, &settings, &[]));
     let base = format!("http://{}", service.listening(5000));
     let api = Client::new(base.clone());
     api.get("/users").await.ok(200);
@@ -180,14 +246,18 @@ async fn stopped_under_load_it_finishes_what_it_has_accepted() {
         (0..96).map(|_| tokio::spawn(api.post("/auth/login").json(login.clone()).send())).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(logins.iter().any(|login| !login.is_finished()), "nothing is in flight");
-    let took = load.stop(&service).await;
+    let Outcome { answered, took } = load.stop(&service).await;
+    let signed_in = logins.len();
     for login in logins {
         login.await.unwrap().expect("a request that was accepted has failed").ok(200);
     }
 
-    assert_eq!(service.wait(), 0, "{}", service.logs());
-    assert!(took < Duration::from_secs(25), "{took:?}, and requests have 25 s");
     let log = service.logs();
+    assert_eq!(service.wait(), 0, "{log}");
+    assert!(took < Duration::from_secs(25), "{took:?}, and requests have 25 s");
+    let accepted = log.lines().filter(|line| line.contains(r#""message":"request""#)).count();
+    // And the page of users before the load.
+    assert_eq!(accepted, answered + signed_in + 1, "an answer was lost");
     assert!(log.lines().last().is_some_and(|line| line.contains("stopped")), "{log}");
 }
 
@@ -215,15 +285,12 @@ fn a_bad_setting_ends_it_with_the_reason_in_the_last_line() {
 fn it_verifies_a_database_by_the_certificates_under_certs() {
     let (image, database) = (image(), Database::start());
     let url = database.setting();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = open_directory();
     let file = directory.path().join("authority.pem");
     let authority = rcgen::generate_simple_self_signed(["db".to_owned()]).unwrap();
     std::fs::write(&file, authority.cert.pem()).unwrap();
     let mount = format!("--volume={}:/certs/authority.pem:ro", file.display());
     let ca = [mount.as_str(), "--env=DATABASE_CA=/certs/authority.pem"];
-    // The program in the container is another user.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open).unwrap();
     let (code, log) = Container::run(&arguments(&image, &url, &ca, &["migrate"]));
     // The file is good, and this server has no TLS.
     assert_ne!(code, 0, "{log}");

@@ -1,4 +1,5 @@
-//! The `users` program as a process: settings, commands, signals and logs.
+//! The `users` program as a process: settings, commands, signals and logs; and `init`, which starts it
+//! in its image.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,7 @@
 
 mod accounts;
 mod help;
+mod init;
 mod logs;
 mod metrics;
 mod schema;

@@ -18,13 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of the `users` program.
 pub fn path() -> PathBuf {
-    if let Some(path) = std::env::var_os("USERS_BIN") {
-        return path.into();
-    }
+    std::env::var_os("USERS_BIN").map_or_else(|| beside_this_test("users"), PathBuf::from)
+}
+
+/// The path of a program that cargo has built with this test.
+pub fn beside_this_test(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
-    let path = profile.join(format!("users{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "the users program is not built: run `cargo xtask test`");
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "the program {name} is not built: run `cargo xtask test`");
     path
 }
 

@@ -1,8 +1,8 @@
 //! The memory that this process may use.
 //!
 //! The kernel kills a container that goes beyond its limit, and what is killed cannot say why. So
-//! the limit decides how many passwords are hashed at once, one that is too small is refused at the
-//! start, and the log tells when it comes near.
+//! the limit decides how many passwords are hashed at once and how many connections are taken, one
+//! that is too small is refused at the start, and the log tells when it comes near.
 
 use std::{fs, num::NonZeroUsize, time::Duration};
 
@@ -18,6 +18,13 @@ const NO_LIMIT: u64 = 1 << 60;
 
 /// Less than this in bytes is refused: 64 MiB, of which one hash takes 19.
 const LEAST: u64 = 64 << 20;
+
+/// What a connection may take in bytes, with a request's head of 128 KiB, which is the most that the
+/// framework reads, in a buffer that has just been doubled.
+const CONNECTION: u64 = 256 * 1024;
+
+/// More connections are not taken, whatever the memory.
+const MOST_CONNECTIONS: usize = 20_000;
 
 /// How often to look whether the limit is near.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -55,6 +62,17 @@ pub fn hashing_threads(cores: NonZeroUsize, limit: Option<u64>) -> Result<NonZer
     Ok(room.unwrap_or(NonZeroUsize::MIN).min(cores))
 }
 
+/// How many connections to take at once: as many as may have a third of the memory.
+pub fn connections(memory: Option<u64>) -> usize {
+    let most = memory.map_or(u64::MAX, |memory| memory / 3 / CONNECTION);
+    usize::try_from(most).unwrap_or(usize::MAX).min(MOST_CONNECTIONS)
+}
+
+/// The memory of the machine in bytes, which is the limit where the container has none.
+pub fn machine() -> Option<u64> {
+    kib_in(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
+}
+
 /// Tells in the log when nine tenths of the limit are in use: should the kernel kill the process
 /// after that, its last lines say why.
 pub async fn watch(limit: u64) {
@@ -87,8 +105,12 @@ impl Nearness {
 
 /// What the process holds in memory, in bytes.
 fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// What a file of the kernel says in kibibytes, in bytes.
+fn kib_in(file: &str, name: &str) -> Option<u64> {
+    let line = file.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024)
 }
@@ -136,7 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_some_megabytes() {
+    fn connections_take_at_most_a_third_of_the_memory() {
+        assert_eq!(connections(Some(300 * MEBIBYTE)), 400);
+        assert_eq!(connections(Some(LEAST)), 85);
+        assert_eq!(connections(None), MOST_CONNECTIONS);
+    }
+
+    #[test]
+    fn this_process_has_some_megabytes_and_the_machine_more() {
         assert!(resident().unwrap() > MEBIBYTE);
+        assert!(machine().unwrap() > resident().unwrap());
     }
 }

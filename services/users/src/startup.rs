@@ -32,6 +32,7 @@ use crate::{
     config::Config,
     db::{self, Databases, pool},
     http::{
+        connections::Connections,
         error::Error,
         extract::BODY_MAX,
         middleware::{normalize_path, observe},
@@ -94,7 +95,9 @@ impl Application {
     pub async fn build(config: Config) -> Result<Self, StartupError> {
         let databases = Databases::new(&config.database)?;
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let threads = memory::hashing_threads(cores, memory::limit())?;
+        let limit = memory::limit();
+        let threads = memory::hashing_threads(cores, limit)?;
+        let most = memory::connections(limit.or_else(memory::machine));
         let hasher = Hasher::start(threads, password::QUEUE)
             .map_err(|error| StartupError::Part(error.into()))?;
         let previous = config.token.previous_key.as_ref().map(|key| key.expose().as_bytes());
@@ -104,6 +107,7 @@ impl Application {
             keys: Keys::new(config.token.key.expose().as_bytes(), previous),
             hasher,
             addresses: AddressThrottle::new(config.throttle),
+            connections: Connections::new(most, databases.count()),
             metrics: metrics.clone(),
             config,
         });
@@ -165,6 +169,7 @@ fn serve(
 ) -> io::Result<(Server, SocketAddr)> {
     let workers = databases.count();
     let shutdown_timeout = shared.config.server.shutdown_timeout.as_secs();
+    let connections = shared.connections.clone();
     let next = Arc::new(AtomicUsize::new(0));
     // Called once by each worker, in its own thread.
     let server = HttpServer::new(move || {
@@ -186,6 +191,8 @@ fn serve(
             .wrap(from_fn(observe))
     })
     .workers(workers)
+    .max_connections(connections.of_worker())
+    .on_connect(connections.counter())
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     .shutdown_timeout(shutdown_timeout)

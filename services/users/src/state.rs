@@ -18,7 +18,7 @@ use crate::{
         pool::Connection,
         throttle::{Key, Verdict},
     },
-    http::{error::Error, middleware::client_of},
+    http::{connections::Connections, error::Error, middleware::client_of},
     metrics::Metrics,
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) hasher: Hasher,
     pub(crate) addresses: AddressThrottle,
+    pub(crate) connections: Connections,
     /// None where nobody reads them.
     pub(crate) metrics: Option<Data<Metrics>>,
 }

@@ -33,7 +33,7 @@ pub(crate) struct Test {
 
 /// The packages with tests. Always all of them together: cargo unites their dependencies'
 /// features, and another selection would compile most dependencies once more.
-const PACKAGES: [&str; 6] = ["contract", "users", "tests", "xtask", "bundler", "pipeline"];
+const PACKAGES: [&str; 7] = ["contract", "users", "init", "tests", "xtask", "bundler", "pipeline"];
 /// Those of them that have documentation with examples.
 const LIBRARIES: [&str; 2] = ["contract", "users"];
 
@@ -514,9 +514,14 @@ mod tests {
     fn suites_lie_where_they_are_looked_for() {
         // `cargo test` is told the suites' names; those of another package would be left out.
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for package in
-            ["services/contract", "services/users", "xtask", "xtask/bundler", "xtask/pipeline"]
-        {
+        for package in [
+            "services/contract",
+            "services/users",
+            "docker/init",
+            "xtask",
+            "xtask/bundler",
+            "xtask/pipeline",
+        ] {
             assert!(!root.join(package).join("tests").exists(), "{package}: suites go to tests/");
         }
     }

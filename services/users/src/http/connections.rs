@@ -1,0 +1,95 @@
+//! How many connections clients may have open at once.
+//!
+//! Each takes memory, whatever is asked over it, and more while its request's head comes in: without
+//! a limit, whoever opens enough of them has the kernel kill the service. Beyond the limit they wait
+//! in the operating system's queue. From three quarters of it on each is closed after its answer, so
+//! that those who wait get their turn, and none is held by a client that merely keeps it.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix_web::dev::Extensions;
+
+/// How many are open, and how many may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    open: Arc<AtomicUsize>,
+    of_worker: usize,
+    crowd: usize,
+}
+
+impl Connections {
+    /// So many at most, shared out among the workers.
+    pub(crate) fn new(most: usize, workers: usize) -> Self {
+        let of_worker = (most / workers.max(1)).max(1);
+        let crowd = of_worker * workers / 4 * 3;
+        Self { open: Arc::default(), of_worker, crowd }
+    }
+
+    /// How many each worker takes at most.
+    pub(crate) fn of_worker(&self) -> usize {
+        self.of_worker
+    }
+
+    /// Whether a connection had better be closed after its answer.
+    pub(crate) fn are_crowded(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.crowd
+    }
+
+    /// Counts each connection for as long as it is open, as what the framework calls on connect.
+    pub(crate) fn counter(&self) -> impl Fn(&dyn Any, &mut Extensions) + Clone + use<> {
+        let open = Arc::clone(&self.open);
+        move |_, extensions| {
+            extensions.insert(Open::new(&open));
+        }
+    }
+}
+
+/// An open connection.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_shared_out_and_crowded_from_three_quarters_on() {
+        let connections = Connections::new(9, 2);
+        assert_eq!(connections.of_worker(), 4);
+        let connect = connections.counter();
+        let mut open: Vec<Extensions> = (0..6)
+            .map(|_| {
+                assert!(!connections.are_crowded());
+                let mut extensions = Extensions::new();
+                connect(&(), &mut extensions);
+                extensions
+            })
+            .collect();
+        assert!(connections.are_crowded());
+        open.pop();
+        assert!(!connections.are_crowded());
+    }
+
+    #[test]
+    fn every_worker_takes_one_at_least() {
+        assert_eq!(Connections::new(1, 4).of_worker(), 1);
+    }
+}
