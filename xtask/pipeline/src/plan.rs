@@ -201,11 +201,8 @@ fn notes(observed: &Observed) -> Vec<String> {
     } else if let Some(newest) = observed.releases.first()
         && newest.outcome == Outcome::Started
     {
-        let states: Vec<_> = newest
-            .services
-            .iter()
-            .map(|(name, service)| format!("{name} {}", service.state))
-            .collect();
+        let states: Vec<_> =
+            newest.own().map(|(name, service)| format!("{name} {}", service.state)).collect();
         let states =
             if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
         notes.push(format!(

@@ -271,6 +271,7 @@ fn only_the_image_that_runs_is_known_without_the_registry() {
     let record = ServiceRecord {
         image: OLD.to_owned(),
         inputs: image.inputs.clone(),
+        version: None,
         task_definition: Some(running.task_definition),
         before: None,
         state: ServiceState::Rolled,
