@@ -86,8 +86,15 @@ async fn one_goes_back_to_the_release_before() {
     world.run(&["deploy"]).ends_with(0);
     let second = world.checkout.change("second");
     world.run(&["deploy"]).ends_with(0);
+    let (second_image, running) = world.prod_and_running("users").await;
+    assert_eq!(second_image, running);
     world.run(&["rollback"]).ends_with(0);
     assert_eq!(world.ping().await, ("first".to_owned(), first));
+    for service in ["users", "client"] {
+        let (prod, running) = world.prod_and_running(service).await;
+        assert_eq!(prod, running, "{service}");
+        assert_ne!(prod, second_image);
+    }
     let history = world.run(&["history"]).ends_with(0);
     assert!(history.stdout.lines().count() >= 3, "{}", history.stdout);
     // By its name any other comes back: the newest is the rollback, the one before it the second.
@@ -96,6 +103,35 @@ async fn one_goes_back_to_the_release_before() {
     world.run(&["rollback", &named]).ends_with(0);
     assert_eq!(world.ping().await, ("second".to_owned(), second));
     world.run(&["rollback", "2020-01-01.1"]).ends_with(10).says("there is no release 2020-01-01.1");
+}
+
+#[tokio::test]
+async fn a_rollback_brings_back_what_ran_beside_a_release_of_one_service() {
+    let world = World::new().await;
+    world.checkout.change("first");
+    world.run(&["deploy"]).ends_with(0);
+    let second = world.checkout.change("second");
+    world.run(&["deploy", "--service", "users"]).ends_with(0);
+    let history = world.run(&["history", "--output", "json"]).ends_with(0).report();
+    let partial = &history[0];
+    let states = ["users", "client"].map(|service| partial["services"][service]["state"].clone());
+    assert_eq!(states, ["rolled", "kept"], "{partial}");
+    let client = world.primary("client").await;
+    let named = partial["services"]["client"]["task_definition"].as_str().unwrap();
+    assert!(named.ends_with(&format!("/{client}")), "{named}");
+
+    world.checkout.change("third");
+    world.run(&["deploy"]).ends_with(0);
+    assert_ne!(world.primary("client").await, client);
+    // Each is asked for its own commit.
+    let back = world.run(&["rollback"]).ends_with(0);
+    back.says(&format!("to {}:", partial["id"].as_str().unwrap())).says(&client);
+    assert_eq!(world.ping().await, ("second".to_owned(), second));
+    assert_eq!(world.primary("client").await, client);
+    for service in ["users", "client"] {
+        let (prod, running) = world.prod_and_running(service).await;
+        assert_eq!(prod, running, "{service}");
+    }
 }
 
 #[tokio::test]
