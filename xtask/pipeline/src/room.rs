@@ -15,7 +15,7 @@ use crate::config::ServiceName;
 use crate::observe::Running;
 
 /// What ECS does where a service does not say otherwise, in percent.
-const MINIMUM: u64 = 100;
+pub(crate) const MINIMUM: u64 = 100;
 const MAXIMUM: u64 = 200;
 /// CPU units of a processor.
 const UNITS: f64 = 1024.0;
