@@ -1,6 +1,6 @@
 //! Releases that come up.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use tests::{
@@ -44,6 +44,23 @@ async fn what_is_there_already_is_left_alone() {
     world.run(&["deploy"]).ends_with(0).says("unchanged");
     world.run(&["plan", "--detailed-exitcode"]).ends_with(0);
     assert_eq!(world.registered().await, registered);
+    let doctor = world.run(&["doctor"]).ends_with(0);
+    for (sign, what) in [
+        ("✓", "credentials"),
+        ("✓", "records"),
+        ("✓", "lock"),
+        ("!", "stack"),
+        ("✓", "documents"),
+        ("-", "room"),
+        ("✓", "log group"),
+        ("✓", "target group"),
+        ("✓", "service"),
+        ("✓", "load balancer"),
+        ("✓", "answers"),
+    ] {
+        let line = format!("  {sign} {what:13}  ");
+        assert!(doctor.stdout.contains(&line), "“{line}” is not in\n{}", doctor.stdout);
+    }
 }
 
 #[tokio::test]
@@ -77,6 +94,8 @@ async fn new_migrations_run_before_any_service_moves() {
     let deploy = world.run(&["deploy"]).ends_with(0);
     let migrated = deploy.stderr.find("applied 0001_users").unwrap();
     assert!(migrated < deploy.stderr.find("\nroll ").unwrap(), "{}", deploy.stderr);
+    let history = world.run(&["history", "--output", "json"]).ends_with(0).report();
+    assert_eq!(history[0]["migrations"], json!(["0002_more"]), "{history}");
 }
 
 #[tokio::test]
@@ -240,6 +259,13 @@ async fn a_command_runs_once_on_the_cluster_with_its_lines_and_its_code() {
     let world = World::new().await;
     world.run(&["deploy"]).ends_with(0);
     world.run(&["seed_db", "--on", "ecs"]).ends_with(0).says("seeded");
+    // What is written meanwhile is followed, until somebody stops it.
+    let follow = world.start(&["logs", "--follow", "--service", "users"]);
+    let asked = format!("/ping?{}", world.name);
+    reqwest::get(world.url(&asked)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    follow.signal("INT");
+    follow.finish().ends_with(0).says(&asked);
     // Production's database can be destroyed only where the configuration allows it.
     world.run(&["recreate_db", "--on", "ecs"]).ends_with(10).says("database.protected");
 }

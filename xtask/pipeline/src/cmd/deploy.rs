@@ -21,6 +21,7 @@ use crate::deploy::{
 use crate::error::Error;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
+use crate::migrations::Migrations;
 use crate::plan::Action;
 use crate::report::{answer, human};
 use crate::stale;
@@ -190,7 +191,11 @@ impl Deploy {
         }
         let source = prospect.source.revision.clone();
         let images = records(config, &prospect);
-        let opening = Opening { source: &source, images, rollback_to: None, owner };
+        let migrations = match &prospect.plan.migrations {
+            Migrations::Pending(names) if prospect.plan.migrates => names.clone(),
+            _ => Vec::new(),
+        };
+        let opening = Opening { source: &source, images, migrations, rollback_to: None, owner };
         let mut record = open(site, opening).await?;
         let mut stages = vec![("plan", began), ("lock", asked), ("check", locked)];
         stages.push(("build", Instant::now()));

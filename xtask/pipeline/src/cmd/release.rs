@@ -37,6 +37,8 @@ pub(super) struct Opening<'a> {
     pub(super) source: &'a Revision,
     /// The images, and what goes into them.
     pub(super) images: BTreeMap<ServiceName, ServiceRecord>,
+    /// The migrations that are new in it, by name.
+    pub(super) migrations: Vec<String>,
     /// The release that it goes back to, if it does.
     pub(super) rollback_to: Option<ReleaseId>,
     /// Whose deploy it is.
@@ -100,7 +102,7 @@ impl Display for Report {
 
 /// Begins the record: from now on others see that somebody is at it, and how far it came.
 pub(super) async fn open(site: &Site, opening: Opening<'_>) -> Result<Record, Error> {
-    let Opening { source, images, rollback_to, owner } = opening;
+    let Opening { source, images, migrations, rollback_to, owner } = opening;
     let draft = |id: ReleaseId, started: u64| Release {
         id,
         run: owner.token.clone(),
@@ -113,6 +115,7 @@ pub(super) async fn open(site: &Site, opening: Opening<'_>) -> Result<Record, Er
         finished: None,
         rollback_to,
         services: images,
+        migrations,
         migration: None,
         timings: Vec::new(),
         note: None,

@@ -118,8 +118,13 @@ impl Rollback {
             let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
             let back = ["rollback".to_owned(), target.id.to_string()];
             let id = target.id.clone();
-            let opening =
-                Opening { source: &source, images: records, rollback_to: Some(id), owner: &owner };
+            let opening = Opening {
+                source: &source,
+                images: records,
+                migrations: Vec::new(),
+                rollback_to: Some(id),
+                owner: &owner,
+            };
             let making = Making {
                 record: open(&site, opening).await?,
                 job: Job {

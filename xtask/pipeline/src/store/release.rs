@@ -202,7 +202,10 @@ pub(crate) struct Release {
     /// Each service, also those that it left as they were: together they are what a rollback
     /// brings back. Records of earlier programs leave those out.
     pub(crate) services: BTreeMap<ServiceName, ServiceRecord>,
-    /// The migration, if one was run.
+    /// The migrations that were new in it, by name, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) migrations: Vec<String>,
+    /// The task that ran them, if one did.
     pub(crate) migration: Option<MigrationRecord>,
     /// Seconds that each phase took, in order.
     pub(crate) timings: Vec<(String, f64)>,
@@ -434,6 +437,7 @@ pub(crate) mod tests {
             finished: None,
             rollback_to: None,
             services: BTreeMap::new(),
+            migrations: Vec::new(),
             migration: None,
             timings: vec![("build".to_owned(), 1.5)],
             note: None,
