@@ -29,6 +29,8 @@ struct Knowledge {
     failing_since: Option<Instant>,
     targets: Vec<Target>,
     health: Option<Health>,
+    /// The fewest healthy targets so far, and how many there were before.
+    fewest: Option<(u32, u32)>,
     /// What the load balancer has said against targets since the beginning.
     complaints: BTreeSet<String>,
     events: Vec<cloud::Event>,
@@ -79,6 +81,7 @@ pub(crate) async fn follow<C: Cloud>(
         events: &knowledge.events,
         complaints: &knowledge.complaints,
         record: knowledge.record.as_ref(),
+        healthy: knowledge.fewest,
     };
     let evidence = evidence::collect(context.cloud, &scene).await;
     Followed::Failed(Box::new(Failure { cause, evidence }))
@@ -160,6 +163,10 @@ async fn look_at_targets<C: Cloud>(
     if let Some(targets) = targets(cloud, service).await {
         knowledge.complaints.extend(targets.all.iter().filter_map(evidence::complaint));
         knowledge.health = way.healthy.map(|before| Health { before, now: targets.healthy });
+        if let Some(Health { before, now }) = knowledge.health {
+            let fewest = knowledge.fewest.map_or(before.min(now), |(fewest, _)| fewest.min(now));
+            knowledge.fewest = Some((fewest, before));
+        }
         knowledge.targets = targets.all;
     }
 }

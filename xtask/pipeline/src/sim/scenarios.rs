@@ -111,6 +111,7 @@ async fn a_crash_loop() {
     assert!(text.contains("exit code 1"), "{text}");
     assert!(text.contains("| SECRET_KEY has 12 bytes; production needs 32"), "{text}");
     assert!(text.contains("PRIMARY is shop-users-td:1 again, 2 of 2 running"), "{text}");
+    assert!(text.contains("at every look 2 of 2 targets were healthy"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,6 +130,7 @@ async fn an_unhealthy_target() {
 async fn a_release_that_takes_the_old_tasks_down_is_not_waited_for() {
     let text = broken("jam", "FewerHealthy").await;
     assert!(text.contains("✗ fewer targets are healthy than before: 0 of 2"), "{text}");
+    assert!(text.contains("for a while none of 2 targets was healthy"), "{text}");
     assert!(text.contains("2 of 2 running, 2 healthy"), "{text}");
     // Long before the time limit.
     let world = World::seeded(|_| {});
