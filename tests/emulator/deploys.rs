@@ -1,6 +1,6 @@
 //! Releases that come up.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use tests::{
@@ -44,6 +44,23 @@ async fn what_is_there_already_is_left_alone() {
     world.run(&["deploy"]).ends_with(0).says("unchanged");
     world.run(&["plan", "--detailed-exitcode"]).ends_with(0);
     assert_eq!(world.registered().await, registered);
+    let doctor = world.run(&["doctor"]).ends_with(0);
+    for (sign, what) in [
+        ("✓", "credentials"),
+        ("✓", "records"),
+        ("✓", "lock"),
+        ("!", "stack"),
+        ("✓", "documents"),
+        ("-", "room"),
+        ("✓", "log group"),
+        ("✓", "target group"),
+        ("✓", "service"),
+        ("✓", "load balancer"),
+        ("✓", "answers"),
+    ] {
+        let line = format!("  {sign} {what:13}  ");
+        assert!(doctor.stdout.contains(&line), "“{line}” is not in\n{}", doctor.stdout);
+    }
 }
 
 #[tokio::test]
@@ -77,6 +94,8 @@ async fn new_migrations_run_before_any_service_moves() {
     let deploy = world.run(&["deploy"]).ends_with(0);
     let migrated = deploy.stderr.find("applied 0001_users").unwrap();
     assert!(migrated < deploy.stderr.find("\nroll ").unwrap(), "{}", deploy.stderr);
+    let history = world.run(&["history", "--output", "json"]).ends_with(0).report();
+    assert_eq!(history[0]["migrations"], json!(["0002_more"]), "{history}");
 }
 
 #[tokio::test]
@@ -86,8 +105,15 @@ async fn one_goes_back_to_the_release_before() {
     world.run(&["deploy"]).ends_with(0);
     let second = world.checkout.change("second");
     world.run(&["deploy"]).ends_with(0);
+    let (second_image, running) = world.prod_and_running("users").await;
+    assert_eq!(second_image, running);
     world.run(&["rollback"]).ends_with(0);
     assert_eq!(world.ping().await, ("first".to_owned(), first));
+    for service in ["users", "client"] {
+        let (prod, running) = world.prod_and_running(service).await;
+        assert_eq!(prod, running, "{service}");
+        assert_ne!(prod, second_image);
+    }
     let history = world.run(&["history"]).ends_with(0);
     assert!(history.stdout.lines().count() >= 3, "{}", history.stdout);
     // By its name any other comes back: the newest is the rollback, the one before it the second.
@@ -96,6 +122,35 @@ async fn one_goes_back_to_the_release_before() {
     world.run(&["rollback", &named]).ends_with(0);
     assert_eq!(world.ping().await, ("second".to_owned(), second));
     world.run(&["rollback", "2020-01-01.1"]).ends_with(10).says("there is no release 2020-01-01.1");
+}
+
+#[tokio::test]
+async fn a_rollback_brings_back_what_ran_beside_a_release_of_one_service() {
+    let world = World::new().await;
+    world.checkout.change("first");
+    world.run(&["deploy"]).ends_with(0);
+    let second = world.checkout.change("second");
+    world.run(&["deploy", "--service", "users"]).ends_with(0);
+    let history = world.run(&["history", "--output", "json"]).ends_with(0).report();
+    let partial = &history[0];
+    let states = ["users", "client"].map(|service| partial["services"][service]["state"].clone());
+    assert_eq!(states, ["rolled", "kept"], "{partial}");
+    let client = world.primary("client").await;
+    let named = partial["services"]["client"]["task_definition"].as_str().unwrap();
+    assert!(named.ends_with(&format!("/{client}")), "{named}");
+
+    world.checkout.change("third");
+    world.run(&["deploy"]).ends_with(0);
+    assert_ne!(world.primary("client").await, client);
+    // Each is asked for its own commit.
+    let back = world.run(&["rollback"]).ends_with(0);
+    back.says(&format!("to {}:", partial["id"].as_str().unwrap())).says(&client);
+    assert_eq!(world.ping().await, ("second".to_owned(), second));
+    assert_eq!(world.primary("client").await, client);
+    for service in ["users", "client"] {
+        let (prod, running) = world.prod_and_running(service).await;
+        assert_eq!(prod, running, "{service}");
+    }
 }
 
 #[tokio::test]
@@ -204,6 +259,13 @@ async fn a_command_runs_once_on_the_cluster_with_its_lines_and_its_code() {
     let world = World::new().await;
     world.run(&["deploy"]).ends_with(0);
     world.run(&["seed_db", "--on", "ecs"]).ends_with(0).says("seeded");
+    // What is written meanwhile is followed, until somebody stops it.
+    let follow = world.start(&["logs", "--follow", "--service", "users"]);
+    let asked = format!("/ping?{}", world.name);
+    reqwest::get(world.url(&asked)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    follow.signal("INT");
+    follow.finish().ends_with(0).says(&asked);
     // Production's database can be destroyed only where the configuration allows it.
     world.run(&["recreate_db", "--on", "ecs"]).ends_with(10).says("database.protected");
 }

@@ -44,6 +44,8 @@ async fn an_image_that_crashes_at_start_is_taken_back_with_its_last_words() {
         .says(&format!("PRIMARY is {before} again"));
     assert_eq!(world.primary("users").await, before);
     assert_eq!(world.ping().await, ("first".to_owned(), first));
+    let (prod, running) = world.prod_and_running("users").await;
+    assert_eq!(prod, running, "the tag names what was never seen to serve");
     // What was half done does not stand in the way of the next release.
     let third = world.checkout.change("third");
     world.run(&["deploy"]).ends_with(0);
@@ -58,6 +60,8 @@ async fn a_release_that_answers_as_another_is_taken_back() {
     world.checkout.prepend("APP_VERSION=0000000000000000000000000000000000000000");
     world.run(&["deploy"]).ends_with(50);
     assert_eq!(world.ping().await, ("first".to_owned(), first));
+    let (prod, running) = world.prod_and_running("users").await;
+    assert_eq!(prod, running, "the tag names what was never seen to serve");
 }
 
 #[tokio::test]

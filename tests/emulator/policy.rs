@@ -393,6 +393,11 @@ fn neighbours(world: &World) -> Vec<Call> {
             "secretsmanager:GetSecretValue",
             format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:SecretKey-a"),
         ),
+        // `tunnel` says who may: the other role.
+        Call::new(
+            "secretsmanager:GetSecretValue",
+            format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:DatabasePassword-1"),
+        ),
         Call::new("rds:DeleteDBInstance", format!("arn:aws:rds:{REGION}:{ACCOUNT}:db:users")),
         Call::new("iam:CreateRole", role("new")),
         Call::new("iam:AttachRolePolicy", role(&format!("{name}-deploy-role"))),

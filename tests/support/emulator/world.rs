@@ -196,6 +196,28 @@ impl World {
         self.aws.primary(&self.cluster(), &format!("{}-{service}-service", self.name)).await
     }
 
+    /// The digests of what the tag `prod` names, and of what runs.
+    pub async fn prod_and_running(&self, service: &str) -> (String, String) {
+        let url = format!("{}/v2/{}-{service}/manifests/prod", self.endpoint, self.name);
+        let accept = "application/vnd.docker.distribution.manifest.v2+json, \
+                      application/vnd.oci.image.manifest.v1+json";
+        let request = reqwest::Client::new().get(url).header("accept", accept);
+        let answer = request
+            .basic_auth("AWS", Some(SECRETS[2].1))
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
+        let prod = answer.headers()["docker-content-digest"].to_str().unwrap().to_owned();
+        // With a connection of its own: the emulator may just be about to end an old one.
+        let asked = json!({ "taskDefinition": self.primary(service).await });
+        let found = Aws::new(&self.endpoint).ecs("DescribeTaskDefinition", asked).await;
+        let image = &found["taskDefinition"]["containerDefinitions"][0]["image"];
+        let (_, running) = image.as_str().unwrap().split_once('@').unwrap();
+        (prod, running.to_owned())
+    }
+
     /// How many task definitions were registered.
     pub async fn registered(&self) -> [usize; 2] {
         let family = |service: &str| format!("{}-{service}-td", self.name);

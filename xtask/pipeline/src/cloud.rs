@@ -69,6 +69,9 @@ pub(crate) struct Cluster {
     pub(crate) status: String,
     /// EC2 hosts that have registered.
     pub(crate) hosts: u32,
+    /// Whether tasks come to a capacity provider unless their service says otherwise: it may start
+    /// hosts.
+    pub(crate) scales: bool,
 }
 
 /// A host, with what is free on it.
@@ -86,6 +89,8 @@ pub(crate) struct Host {
     pub(crate) cpu: u32,
     /// MiB that are not reserved.
     pub(crate) memory: u32,
+    /// TCP ports that are reserved.
+    pub(crate) ports: Vec<u16>,
 }
 
 /// A service.

@@ -2,18 +2,20 @@
 //! table of tests.
 //!
 //! Only one thing is a success: our deployment, known by its id, is PRIMARY and COMPLETED with all
-//! its tasks running, and ECS's own record of it, where there is one, says SUCCESSFUL. Whatever
-//! else ends is a failure, and what this program does not know is waited for until the time is up.
+//! its tasks running, no fewer targets are healthy than before, and ECS's own record of it, where
+//! there is one, says SUCCESSFUL. Whatever else ends is a failure, and what this program does not know is waited for until the time is up.
 
 use std::fmt::{Display, Formatter};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cloud::{
     self, Deployment, Rollout, Service, ServiceDeployment, ServiceDeploymentStatus, Task,
 };
+use crate::room;
 
 /// A task that ends within this time of its creation ended at its start.
 const START: Duration = Duration::from_mins(1);
@@ -31,6 +33,9 @@ pub(crate) struct Limits {
     pub(crate) unplaced: Duration,
     /// Our deployment does not show in the service. Answers may be that old.
     pub(crate) missing: Duration,
+    /// Fewer targets are healthy than have to be. As long as a task may take that ECS starts in the
+    /// place of one whose host was lost: going back would take no less.
+    pub(crate) fewer: Duration,
     /// So many tasks of one deployment may end by themselves, less one.
     pub(crate) deaths: usize,
 }
@@ -43,6 +48,7 @@ impl Default for Limits {
             task: Duration::from_mins(15),
             unplaced: Duration::from_mins(1),
             missing: Duration::from_secs(20),
+            fewer: Duration::from_mins(2),
             deaths: 3,
         }
     }
@@ -63,8 +69,38 @@ pub(crate) struct Seen<'a> {
     pub(crate) unplaced: Duration,
     /// How long it has not been among the service's.
     pub(crate) missing: Duration,
+    /// What the load balancer says; `None` where it is not known.
+    pub(crate) health: Option<Health>,
+    /// How long fewer targets have been healthy than have to be.
+    pub(crate) fewer: Duration,
     /// How long it has been under way.
     pub(crate) elapsed: Duration,
+}
+
+/// How many targets of a service the load balancer sends requests to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// When our deployment began.
+    pub(crate) before: u32,
+    /// Now, of all its deployments.
+    pub(crate) now: u32,
+}
+
+impl Health {
+    /// Whether fewer are healthy than have to be. While tasks are replaced, that is what its
+    /// minimumHealthyPercent leaves; afterwards, as many as there should be tasks. Never more than
+    /// there were before: what was down already is not our deployment's doing.
+    #[must_use]
+    pub(crate) fn is_less(self, service: &Service, ours: Option<&Deployment>) -> bool {
+        let is_done = ours.is_some_and(|ours| ours.rollout == Rollout::Completed);
+        self.now < self.before.min(if is_done { service.desired } else { least(service) })
+    }
+}
+
+/// So many of a service's tasks ECS keeps healthy during a rollout.
+fn least(service: &Service) -> u32 {
+    let percent = service.document.pointer("/deploymentConfiguration/minimumHealthyPercent");
+    room::least(service.desired, percent.and_then(Value::as_u64).unwrap_or(room::MINIMUM))
 }
 
 /// What that means.
@@ -90,6 +126,8 @@ pub(crate) enum Cause {
     Deaths { count: usize, at_start: bool },
     /// Tasks run, and do not answer the load balancer's health check, or their own.
     Unhealthy { count: usize },
+    /// Fewer targets are healthy than before.
+    FewerHealthy { healthy: u32, before: u32 },
     /// No host has room.
     NoPlacement { message: String },
     /// ECS gave it up.
@@ -125,6 +163,9 @@ impl Display for Cause {
             Self::Unhealthy { count } => {
                 let tasks = if *count == 1 { "task was" } else { "tasks were" };
                 write!(f, "{count} {tasks} replaced for failing health checks")
+            }
+            Self::FewerHealthy { healthy, before } => {
+                write!(f, "fewer targets are healthy than before: {healthy} of {before}")
             }
             Self::NoPlacement { message } => write!(f, "no host has room for a task: {message}"),
             Self::GivenUp { reason } if reason.is_empty() => f.write_str("ECS gave it up"),
@@ -195,12 +236,18 @@ fn primary(ours: &Deployment, seen: &Seen<'_>) -> Verdict {
         Rollout::Failed => Verdict::Failed(Cause::GivenUp { reason: ours.reason.clone() }),
         // COMPLETED with tasks missing: they have died since, or ECS has not begun to count.
         Rollout::Completed if ours.running < ours.desired => Verdict::Wait,
+        // All run, and do not all get requests: a smoke check may meet only the others.
+        Rollout::Completed if is_less(seen, Some(ours)) => Verdict::Wait,
         Rollout::Completed => match seen.record.map(|record| &record.status) {
             None | Some(ServiceDeploymentStatus::Successful) => Verdict::Done,
             Some(_) => Verdict::Wait,
         },
         Rollout::InProgress | Rollout::Unknown => Verdict::Wait,
     }
+}
+
+fn is_less(seen: &Seen<'_>, ours: Option<&Deployment>) -> bool {
+    seen.health.is_some_and(|health| health.is_less(seen.service, ours))
 }
 
 /// Another one is the newest, or none is.
@@ -262,6 +309,11 @@ fn never_heals(seen: &Seen<'_>, limits: &Limits) -> Option<Cause> {
         }
         let at_start = seen.deaths.iter().all(ended_at_start);
         return Some(Cause::Deaths { count: seen.deaths.len(), at_start });
+    }
+    if let Some(Health { before, now }) = seen.health
+        && seen.fewer >= limits.fewer
+    {
+        return Some(Cause::FewerHealthy { healthy: now, before });
     }
     if seen.unplaced >= limits.unplaced {
         let event = seen.service.events.iter().find(|event| is_unplaced(&event.message));

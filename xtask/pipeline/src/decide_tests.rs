@@ -79,6 +79,8 @@ fn seen(service: &Service) -> Seen<'_> {
         deaths: &[],
         unplaced: Duration::ZERO,
         missing: Duration::ZERO,
+        health: None,
+        fewer: Duration::ZERO,
         elapsed: Duration::ZERO,
     }
 }
@@ -209,6 +211,46 @@ fn no_room_is_a_failure_after_a_minute() {
         cause.to_string(),
         "no host has room for a task: No Container Instances were found in your cluster"
     );
+}
+
+#[test]
+fn fewer_healthy_targets_than_before_are_waited_for_and_then_a_failure() {
+    let of = |rollout, percent: u64| {
+        let mut service = service(vec![deployment(OURS, "PRIMARY", rollout, 2)]);
+        service.document = serde_json::json!({
+            "deploymentConfiguration": { "minimumHealthyPercent": percent }
+        });
+        service
+    };
+    // While tasks are replaced, the percentage is what counts, and it is rounded up.
+    for (rollout, percent, before, now, less) in [
+        (Rollout::InProgress, 100, 2, 2, false),
+        (Rollout::InProgress, 100, 2, 1, true),
+        (Rollout::InProgress, 50, 2, 1, false),
+        (Rollout::InProgress, 51, 2, 1, true),
+        (Rollout::InProgress, 0, 2, 0, false),
+        (Rollout::Completed, 50, 2, 1, true),
+        // What was down already, and what is not wanted any more.
+        (Rollout::Completed, 100, 0, 0, false),
+        (Rollout::Completed, 100, 3, 2, false),
+    ] {
+        let service = of(rollout, percent);
+        let health = Health { before, now };
+        let ours = service.deployment(OURS);
+        assert_eq!(health.is_less(&service, ours), less, "{rollout:?} {percent} {health:?}");
+    }
+    let at = |rollout, now, fewer| {
+        let health = Some(Health { before: 2, now });
+        judge(&Seen { health, fewer, ..seen(&of(rollout, 100)) })
+    };
+    let limit = Limits::default().fewer;
+    let almost = limit - Duration::from_secs(1);
+    let failed = Verdict::Failed(Cause::FewerHealthy { healthy: 1, before: 2 });
+    assert_eq!(at(Rollout::Completed, 2, Duration::ZERO), Verdict::Done);
+    for rollout in [Rollout::InProgress, Rollout::Completed] {
+        assert_eq!(at(rollout, 1, almost), Verdict::Wait, "{rollout:?}");
+        assert_eq!(at(rollout, 1, limit), failed, "{rollout:?}");
+    }
 }
 
 #[test]

@@ -374,14 +374,14 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
                     if let Some(outcome) = self.outcome.of(*who) {
                         outcome.before = way.last_good.as_deref().map(short).map(str::to_owned);
                     }
-                    self.ways.insert(*who, way.clone());
-                    under_way.push((order, way));
+                    self.ways.insert(*who, (*way).clone());
+                    under_way.push((order, *way));
                 }
                 Err(NotBegun { error, moved }) => {
                     match moved {
                         Moved::No => {}
                         Moved::Yes(way) => {
-                            self.ways.insert(*who, way);
+                            self.ways.insert(*who, *way);
                         }
                         Moved::Unknown => self.uncertain = true,
                     }

@@ -201,7 +201,8 @@ pub(crate) fn known_image(observed: &Observed, image: &Image) -> Option<String> 
     observed
         .releases
         .iter()
-        .filter(|release| image.is_release && release.is_good() && release.version == image.version)
+        .filter(|release| image.is_release && release.is_good())
+        .filter(|release| release.version_of(name) == Some(&*image.version))
         .filter_map(|release| release.services.get(&name))
         .find(|record| {
             let runs = record.task_definition.as_ref() == Some(&running.task_definition);

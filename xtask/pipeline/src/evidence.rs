@@ -31,6 +31,9 @@ pub(crate) struct Evidence {
     pub(crate) events: Vec<String>,
     /// What the circuit breaker has counted, and its limit.
     pub(crate) breaker: Option<(u32, u32)>,
+    /// The fewest healthy targets that any look saw, and how many there were before.
+    #[serde(default)]
+    pub(crate) healthy: Option<(u32, u32)>,
 }
 
 /// A task that ended.
@@ -113,6 +116,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) complaints: &'a BTreeSet<String>,
     /// ECS's record.
     pub(crate) record: Option<&'a ServiceDeployment>,
+    /// The fewest healthy targets that any look saw, and how many there were before.
+    pub(crate) healthy: Option<(u32, u32)>,
 }
 
 /// Collects.
@@ -130,7 +135,8 @@ pub(crate) async fn collect(cloud: &impl Cloud, scene: &Scene<'_>) -> Evidence {
         }
     }
     let breaker = scene.record.and_then(|record| record.breaker);
-    Evidence { tasks, deaths: scene.deaths.len(), targets, events, breaker }
+    let healthy = scene.healthy;
+    Evidence { tasks, deaths: scene.deaths.len(), targets, events, breaker, healthy }
 }
 
 /// What a load balancer says against a target, if it is not well.

@@ -28,6 +28,7 @@ mod process;
 mod report;
 mod rollback;
 mod rollout;
+mod room;
 mod secret;
 #[cfg(test)]
 mod sim;

@@ -14,6 +14,7 @@ use crate::desired::{Desired, TO_BE_BUILT};
 use crate::images::source::Revision;
 use crate::migrations::Migrations;
 use crate::observe::{Observed, Running};
+use crate::room::{self, Move};
 use crate::store::release::Outcome;
 use crate::task_definition::{Change, diff};
 use crate::template::TemplateError;
@@ -104,7 +105,7 @@ pub(crate) fn plan(
     migrations: Migrations,
 ) -> Result<Plan, TemplateError> {
     let nothing = Running::default();
-    let mut services = Vec::new();
+    let (mut services, mut moves) = (Vec::new(), BTreeMap::new());
     for (name, image) in images {
         let running = observed.services.get(name).unwrap_or(&nothing);
         let filled = desired.task_definition(*name, image.as_deref().unwrap_or(TO_BE_BUILT))?;
@@ -142,12 +143,24 @@ pub(crate) fn plan(
             let acts = moves || one.because.is_some();
             one.action = if acts { Action::Update } else { Action::Unchanged };
         }
+        let place = (*name, service.level);
+        let (wanted, cluster) = (desired.create(*name), observed.cluster.as_ref());
+        moves.insert(*name, Move::new(place, &wanted, running, &filled.document, cluster));
         services.push(one);
     }
     services.sort_by_key(|one| (one.level, one.service));
     let users_move = services
         .iter()
         .any(|one| one.service == ServiceName::Users && one.action != Action::Unchanged);
+    let migrates = users_move && migrations != Migrations::None;
+    let migration = moves.get(&ServiceName::Users).filter(|_| migrates);
+    // What runs on, or only waits for its tasks, starts none beside them.
+    let starts = |one: &&ServicePlan| one.action == Action::Create || !one.changes.is_empty();
+    let starting = services.iter().filter(starts).filter_map(|one| moves.get(&one.service));
+    let starting: Vec<Move> = starting.cloned().collect();
+    let lacks = room::lacks(&observed.hosts, migration, &starting);
+    let mut notes = notes(observed);
+    notes.extend(lacks.iter().map(ToString::to_string));
     Ok(Plan {
         environment: config.environment.clone(),
         region: observed.identity.region.clone(),
@@ -155,9 +168,9 @@ pub(crate) fn plan(
         cluster: config.cluster.clone(),
         version: source.version(),
         source: source.to_string(),
-        notes: notes(observed),
+        notes,
         services,
-        migrates: users_move && migrations != Migrations::None,
+        migrates,
         migrations,
     })
 }
@@ -188,11 +201,8 @@ fn notes(observed: &Observed) -> Vec<String> {
     } else if let Some(newest) = observed.releases.first()
         && newest.outcome == Outcome::Started
     {
-        let states: Vec<_> = newest
-            .services
-            .iter()
-            .map(|(name, service)| format!("{name} {}", service.state))
-            .collect();
+        let states: Vec<_> =
+            newest.own().map(|(name, service)| format!("{name} {}", service.state)).collect();
         let states =
             if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
         notes.push(format!(

@@ -14,7 +14,7 @@ use crate::cloud::{
     Cloud, Deployment, Rollout, Service, ServiceDeployment, ServiceDeploymentStatus, Update, short,
 };
 use crate::report::human;
-use crate::rollout::{Context, Order, Way, apply, read};
+use crate::rollout::{Context, Order, Way, apply, read, targets};
 
 /// How long ECS is left to go back by itself, before it is told to.
 const ECS_BEGINS: Duration = Duration::from_secs(20);
@@ -22,6 +22,8 @@ const ECS_BEGINS: Duration = Duration::from_secs(20);
 const SURE: u32 = 4;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
+/// How long the tasks that are back may take to be healthy. After that it is said how many are.
+const HEALTHY: Duration = Duration::from_mins(1);
 /// How long an unanswered question is repeated before it counts.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,8 @@ pub(crate) enum Restored {
         running: u32,
         /// How many there should be.
         desired: u32,
+        /// How many of them the load balancer sends requests to, where it was asked.
+        healthy: Option<u32>,
         /// How long it took.
         seconds: u64,
     },
@@ -101,11 +105,16 @@ impl Restored {
     #[must_use]
     pub(crate) fn sentence(&self) -> String {
         match self {
-            Self::Back { task_definition, running, desired, seconds } => {
+            Self::Back { task_definition, running, desired, healthy, seconds } => {
                 let took = human(Duration::from_secs(*seconds));
+                let healthy = match healthy {
+                    Some(healthy) if healthy < desired => format!(", only {healthy} healthy"),
+                    Some(healthy) => format!(", {healthy} healthy"),
+                    None => String::new(),
+                };
                 format!(
                     "rolled back in {took}: PRIMARY is {task_definition} again, \
-                     {running} of {desired} running"
+                     {running} of {desired} running{healthy}"
                 )
             }
             Self::NothingBefore { first, left } => {
@@ -157,6 +166,7 @@ impl<C: Cloud> Work<'_, C> {
         let mut asked: Option<Instant> = None;
         let mut begun: Option<String> = None;
         let mut alike = 0;
+        let mut there_since = None;
         // Whether the service's settings have been sent back, which ECS's own way back leaves out.
         let mut settled = self.way.settings.is_null();
         loop {
@@ -189,7 +199,17 @@ impl<C: Cloud> Work<'_, C> {
                 let may_be_old = self.way.before.as_ref() == Some(&primary.id)
                     && begun.as_ref() != Some(&primary.id);
                 if there && (!may_be_old || alike >= SURE) {
+                    let since = *there_since.get_or_insert_with(Instant::now);
+                    let healthy = targets(self.context.cloud, &service).await;
+                    let healthy = healthy.map(|targets| targets.healthy);
+                    let enough = self.way.healthy.unwrap_or(0).min(service.desired);
+                    let is_less = healthy.is_some_and(|healthy| healthy < enough);
+                    if is_less && since.elapsed() < HEALTHY {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
                     return Ok(Restored::Back {
+                        healthy,
                         task_definition: short(self.good).to_owned(),
                         running: primary.running,
                         desired: primary.desired,

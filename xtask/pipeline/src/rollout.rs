@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::cloud::{self, Cloud, CloudError, Deployment, Rollout, Service, Update};
+use crate::cloud::{self, Cloud, CloudError, Deployment, Rollout, Service, Target, Update};
 use crate::config::ServiceName;
 use crate::decide::{Cause, Limits};
 use crate::desired;
@@ -68,6 +68,8 @@ pub(crate) struct Way {
     pub(crate) last_good: Option<String>,
     /// What else to go back to: members of UpdateService, or null.
     pub(crate) settings: Value,
+    /// How many targets were healthy before it began, where that is known.
+    pub(crate) healthy: Option<u32>,
     /// When it began, on ECS's own clock: the one here may differ.
     pub(crate) since: SystemTime,
     /// When it began, on ours.
@@ -80,7 +82,7 @@ pub(crate) enum Begun {
     /// The service runs it already, proved.
     Unchanged,
     /// A deployment of it is under way, perhaps since before.
-    Under(Way),
+    Under(Box<Way>),
 }
 
 /// A rollout that did not begin as it should.
@@ -98,7 +100,7 @@ pub(crate) enum Moved {
     /// The service was looked at: no.
     No,
     /// It was done after all.
-    Yes(Way),
+    Yes(Box<Way>),
     /// The service cannot be looked at.
     Unknown,
 }
@@ -141,6 +143,27 @@ pub(crate) async fn read<C: Cloud>(
     let services = patiently(patience, || cloud.services(&names)).await?;
     // A deleted service shows as INACTIVE for a while. For us there is none.
     Ok(services.into_iter().find(|service| service.status != "INACTIVE"))
+}
+
+/// What the load balancer knows of a service.
+pub(crate) struct Targets {
+    /// Those of all its target groups.
+    pub(crate) all: Vec<Target>,
+    /// How many it sends requests to, in the group with the fewest.
+    pub(crate) healthy: u32,
+}
+
+/// Asks the load balancer about a service. `None` if it has no target group, or there is no answer.
+pub(crate) async fn targets<C: Cloud>(cloud: &C, service: &Service) -> Option<Targets> {
+    let (mut all, mut healthy) = (Vec::new(), None);
+    for group in &service.target_groups {
+        let found = cloud.targets(&group.arn).await.ok()?;
+        let here = found.iter().filter(|target| target.state == "healthy").count();
+        let here = u32::try_from(here).unwrap_or(u32::MAX);
+        healthy = Some(healthy.unwrap_or(here).min(here));
+        all.extend(found);
+    }
+    Some(Targets { all, healthy: healthy? })
 }
 
 /// Asks again while the failure may pass. Only for questions, and for calls that may be repeated.
@@ -187,13 +210,14 @@ pub(crate) async fn begin<C: Cloud>(
             before_runs: None,
             last_good: None,
             settings: Value::Null,
+            healthy: None,
             since,
             started,
         };
         return match create(cloud, order, since).await {
             Ok(primary) => {
                 let since = primary.created.unwrap_or(since);
-                Ok(Begun::Under(Way { deployment: primary.id, since, ..way }))
+                Ok(Begun::Under(Box::new(Way { deployment: primary.id, since, ..way })))
             }
             Err(error) => Err(after_all(context, order, way, error).await),
         };
@@ -203,12 +227,13 @@ pub(crate) async fn begin<C: Cloud>(
     let primary = before.primary();
     let before_id = primary.map(|primary| primary.id.clone());
     let before_runs = primary.map(|primary| primary.task_definition.clone());
-    let way = |deployment: Option<&Deployment>| Way {
+    let way = |deployment: Option<&Deployment>, healthy| Way {
         deployment: deployment.map(|one| one.id.clone()).unwrap_or_default(),
         before: before_id.clone(),
         before_runs: before_runs.clone(),
         last_good: last_good.clone(),
         settings: settings.clone(),
+        healthy,
         since: deployment.and_then(|one| one.created).unwrap_or(since),
         started,
     };
@@ -221,13 +246,16 @@ pub(crate) async fn begin<C: Cloud>(
                 return Ok(Begun::Unchanged);
             }
             Rollout::InProgress if order.settings.is_null() => {
-                return Ok(Begun::Under(Way { before: None, ..way(Some(primary)) }));
+                // What there was before it, nobody can tell any more.
+                let way = Way { before: None, ..way(Some(primary), None) };
+                return Ok(Begun::Under(Box::new(way)));
             }
             // The same again would change nothing: ECS must be told to try again.
             Rollout::Failed | Rollout::Unknown => force = true,
             Rollout::Completed | Rollout::InProgress => force = order.settings.is_null(),
         }
     }
+    let healthy = targets(cloud, &before).await.map(|targets| targets.healthy);
     let update = Update {
         service: order.service.clone(),
         task_definition: Some(order.task_definition.clone()),
@@ -238,13 +266,13 @@ pub(crate) async fn begin<C: Cloud>(
     let error = match apply(cloud, &update, before_id.as_deref()).await {
         Ok(service) => match service.primary() {
             Some(primary) if primary.task_definition == order.task_definition => {
-                return Ok(Begun::Under(way(Some(primary))));
+                return Ok(Begun::Under(Box::new(way(Some(primary), healthy))));
             }
             _ => none_shown("ecs:UpdateService", order),
         },
         Err(error) => error,
     };
-    Err(after_all(context, order, way(None), error).await)
+    Err(after_all(context, order, way(None, healthy), error).await)
 }
 
 fn none_shown(operation: &'static str, order: &Order) -> CloudError {
@@ -273,7 +301,7 @@ async fn after_all<C: Cloud>(
                     && (Some(&primary.id) != way.before.as_ref()
                         || has(&service.document, &order.settings)) =>
             {
-                Moved::Yes(Way { deployment: primary.id.clone(), ..way })
+                Moved::Yes(Box::new(Way { deployment: primary.id.clone(), ..way }))
             }
             _ => Moved::No,
         },

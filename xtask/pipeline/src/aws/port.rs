@@ -107,6 +107,7 @@ impl Cloud for Aws {
             name: text(found, "clusterName"),
             status: text(found, "status"),
             hosts: number(found, "registeredContainerInstancesCount"),
+            scales: list(found, "defaultCapacityProviderStrategy").next().is_some(),
         });
         Ok(cluster.filter(|cluster| cluster.status != "INACTIVE"))
     }

@@ -164,11 +164,13 @@ pub(super) fn failure(value: &Value) -> Failure {
 }
 
 pub(super) fn host(value: &Value) -> Host {
-    let left = |name: &str| {
+    let resource = |name: &str| {
         list(value, "remainingResources")
             .find(|resource| resource.get("name").and_then(Value::as_str) == Some(name))
-            .map_or(0, |resource| number(resource, "integerValue"))
     };
+    let left = |name: &str| resource(name).map_or(0, |found| number(found, "integerValue"));
+    // Of ports ECS tells those that are taken.
+    let ports = resource("PORTS").map(|found| texts(found, "stringSetValue")).unwrap_or_default();
     Host {
         arn: text(value, "containerInstanceArn"),
         instance: text(value, "ec2InstanceId"),
@@ -176,6 +178,7 @@ pub(super) fn host(value: &Value) -> Host {
         connected: value.get("agentConnected").and_then(Value::as_bool).unwrap_or(false),
         cpu: left("CPU"),
         memory: left("MEMORY"),
+        ports: ports.iter().filter_map(|port| port.parse().ok()).collect(),
     }
 }
 
@@ -209,6 +212,7 @@ mod tests {
         let ports = json!({ "name": "PORTS", "stringSetValue": ["22"] });
         let host = host(&json!({ "agentConnected": true, "remainingResources": [ports, cpu] }));
         assert_eq!((host.cpu, host.memory, host.connected), (1024, 0, true));
+        assert_eq!(host.ports, [22]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::Common;
 use super::prospect::Prospect;
 use super::push::ship;
-use super::release::{Making, Opening, Report, close, conclude, limits, make, open};
+use super::release::{
+    Making, Opening, Report, close, conclude, kept, limits, make, open, promote_all,
+};
 use super::site::Site;
 use crate::config::{Config, ServiceName};
 use crate::deploy::{
@@ -17,11 +19,9 @@ use crate::deploy::{
     held,
 };
 use crate::error::Error;
-use crate::images::login;
-use crate::images::plan::{Image, PROD};
-use crate::images::push::promote;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
+use crate::migrations::Migrations;
 use crate::plan::Action;
 use crate::report::{answer, human};
 use crate::stale;
@@ -190,8 +190,12 @@ impl Deploy {
             screen.line(&format!("{INDENT}{}", half_done(release)));
         }
         let source = prospect.source.revision.clone();
-        let images = records(&prospect);
-        let opening = Opening { source: &source, images, rollback_to: None, owner };
+        let images = records(config, &prospect);
+        let migrations = match &prospect.plan.migrations {
+            Migrations::Pending(names) if prospect.plan.migrates => names.clone(),
+            _ => Vec::new(),
+        };
+        let opening = Opening { source: &source, images, migrations, rollback_to: None, owner };
         let mut record = open(site, opening).await?;
         let mut stages = vec![("plan", began), ("lock", asked), ("check", locked)];
         stages.push(("build", Instant::now()));
@@ -204,7 +208,7 @@ impl Deploy {
         };
         stages.push(("", Instant::now()));
         // The first note of what is done takes it along.
-        record.release.services = records(&prospect);
+        record.release.services = records(config, &prospect);
         let making = Making {
             record,
             job,
@@ -215,7 +219,12 @@ impl Deploy {
         };
         let report = make(config, site, screen, making, stop).await?;
         if report.outcome.end == End::Released {
-            promote_all(config, prospect.images, screen, stop).await;
+            let (images, mut known) = (prospect.images, prospect.known);
+            let exact = images.into_iter().filter_map(|image| {
+                let reference = known.remove(&image.service.name)??;
+                Some((image, reference))
+            });
+            promote_all(config, exact.collect(), screen, stop).await;
         }
         Ok(report)
     }
@@ -337,7 +346,9 @@ fn is_unchanged(prospect: &Prospect, who: ServiceName) -> bool {
 }
 
 /// What the record says of the services before anything is done.
-fn records(prospect: &Prospect) -> BTreeMap<ServiceName, ServiceRecord> {
+fn records(config: &Config, prospect: &Prospect) -> BTreeMap<ServiceName, ServiceRecord> {
+    let others = config.services(None).map(|service| service.name);
+    let others = others.map(|who| (who, kept(config, &prospect.observed, who)));
     let records = prospect.images.iter().map(|image| {
         let who = image.service.name;
         let running = prospect.observed.services.get(&who);
@@ -349,6 +360,7 @@ fn records(prospect: &Prospect) -> BTreeMap<ServiceName, ServiceRecord> {
         let record = ServiceRecord {
             image: prospect.known.get(&who).cloned().flatten().unwrap_or_default(),
             inputs: image.inputs.clone(),
+            version: None,
             task_definition: None,
             before: current.map(|current| current.arn.clone()),
             state,
@@ -356,23 +368,8 @@ fn records(prospect: &Prospect) -> BTreeMap<ServiceName, ServiceRecord> {
         };
         (who, record)
     });
-    records.collect()
-}
-
-/// Has `prod` name what was seen to serve. It only tells people and other builds, so that this cannot
-/// be done makes no release worse.
-async fn promote_all(config: &Config, mut images: Vec<Image>, screen: &Screen, stop: &Stop) {
-    images.retain(|image| image.is_release);
-    if images.is_empty() {
-        return;
-    }
-    let promoted = async {
-        let session = login::sign_in(config, stop).await?;
-        Ok::<_, Error>(promote(&session, images, stop).await?)
-    };
-    if let Err(error) = promoted.await {
-        screen.line(&format!("{INDENT}the tag {PROD} was not moved: {error}"));
-    }
+    // Of those that are meant, the second counts.
+    others.chain(records).collect()
 }
 
 /// Whether nobody has seen what serves answer: the newest release that changed anything was cut off,

@@ -23,8 +23,9 @@ use crate::images::docker::Docker;
 use crate::images::login;
 use crate::images::source::Source;
 use crate::interrupt::Stop;
-use crate::observe::Observed;
+use crate::observe::{Observed, Running};
 use crate::report::answer;
+use crate::room::{self, Move};
 use crate::smoke;
 
 /// Check everything that a deployment needs
@@ -191,15 +192,20 @@ fn account(group: &mut Group, config: &Config, observed: &Observed) {
         Some(cluster) if cluster.status != "ACTIVE" => {
             group.fail("cluster", format!("{} is {}", cluster.name, cluster.status));
         }
-        Some(cluster) => {
-            let ready =
-                observed.hosts.iter().filter(|host| host.connected && host.status == "ACTIVE");
-            match (ready.count(), observed.hosts.len()) {
-                (0, _) => group.warn("cluster", format!("{} has no host that is connected: tasks of launch type EC2 would not start", cluster.name)),
-                (ready, all) if ready < all => group.warn("cluster", format!("{}, only {ready} of {all} hosts can take tasks", cluster.name)),
-                (ready, _) => group.ok("cluster", format!("{}, {ready} hosts", cluster.name)),
-            }
-        }
+        Some(cluster) => match (room::ready(&observed.hosts).count(), observed.hosts.len()) {
+            (0, _) => group.warn(
+                "cluster",
+                format!(
+                    "{} has no host that is connected: tasks of launch type EC2 would not start",
+                    cluster.name
+                ),
+            ),
+            (ready, all) if ready < all => group.warn(
+                "cluster",
+                format!("{}, only {ready} of {all} hosts can take tasks", cluster.name),
+            ),
+            (ready, _) => group.ok("cluster", format!("{}, {ready} hosts", cluster.name)),
+        },
     }
 }
 
@@ -220,7 +226,7 @@ async fn of_service(config: &Config, site: &Site, observed: &Observed, service: 
                 } else {
                     group.warn("documents", format!("{} in plain sight of everyone who may describe task definitions: name it under `secrets`", plain.join(", ")));
                 }
-                room(&mut group, observed, &filled.document);
+                room(&mut group, observed, &desired, service, &filled.document);
             }
         },
     }
@@ -269,24 +275,29 @@ async fn of_service(config: &Config, site: &Site, observed: &Observed, service: 
     group
 }
 
-/// Whether a task more than there are now fits: a rollout starts the new ones first.
-fn room(group: &mut Group, observed: &Observed, document: &Value) {
-    let containers = document.get("containerDefinitions").and_then(Value::as_array);
-    let number = |container: &Value, name: &str| container.get(name).and_then(Value::as_u64);
-    let memory: u64 = containers
-        .into_iter()
-        .flatten()
-        .filter_map(|one| number(one, "memoryReservation").or_else(|| number(one, "memory")))
-        .sum();
-    if observed.hosts.is_empty() {
+/// Whether a rollout of the service would find room.
+fn room(group: &mut Group, observed: &Observed, desired: &Desired, service: &Service, new: &Value) {
+    let nothing = Running::default();
+    let running = observed.services.get(&service.name).unwrap_or(&nothing);
+    let (place, wanted) = ((service.name, service.level), desired.create(service.name));
+    let one = Move::new(place, &wanted, running, new, observed.cluster.as_ref());
+    let need = one.new.to_string();
+    let lacks = room::lacks(&observed.hosts, None, std::slice::from_ref(&one));
+    if lacks.is_empty() && observed.hosts.is_empty() {
         return group.skip("room", "the cluster has no hosts that tell");
     }
-    let hosts = observed.hosts.iter().filter(|host| host.connected);
-    let most = hosts.map(|host| u64::from(host.memory)).max().unwrap_or(0);
-    if most < memory {
-        group.fail("room", format!("a further task needs {memory} MiB, and no host has more than {most} MiB left: a rollout could not start one"));
-    } else {
-        group.ok("room", format!("{memory} MiB for a further task, {most} MiB left"));
+    for lack in &lacks {
+        match lack.may_pass() {
+            true => group.warn("room", lack.to_string()),
+            false => group.fail("room", lack.to_string()),
+        }
+    }
+    if lacks.is_empty() {
+        let ready = || room::ready(&observed.hosts);
+        let memory = ready().map(|host| host.memory).max().unwrap_or(0);
+        let cpu = ready().map(|host| host.cpu).max().unwrap_or(0);
+        let left = format!("up to {memory} MiB and {cpu} CPU units left on a host");
+        group.ok("room", format!("{need} for a new task, {left}"));
     }
 }
 

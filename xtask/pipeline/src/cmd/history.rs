@@ -70,6 +70,10 @@ impl Display for Report {
             if let Some(to) = &release.rollback_to {
                 writeln!(f, "{:width$}  back to {to}", "")?;
             }
+            if release.own().count() < release.services.len() {
+                let own: Vec<_> = release.own().map(|(who, _)| who.as_str()).collect();
+                writeln!(f, "{:width$}  only {}", "", own.join(", "))?;
+            }
             if let Some(note) = &release.note {
                 writeln!(f, "{:width$}  {}", "", cut(note))?;
             }
@@ -89,8 +93,9 @@ fn cut(note: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::release::Outcome;
+    use crate::config::ServiceName;
     use crate::store::release::tests::draft;
+    use crate::store::release::{Outcome, ServiceRecord, ServiceState};
 
     #[test]
     fn a_person_sees_what_became_of_each() {
@@ -103,12 +108,23 @@ mod tests {
         back.rollback_to = Some("2026-11-18.1".parse().unwrap());
         let mut broken = release("2026-11-18.2", Outcome::RolledBack);
         broken.note = Some("users: 3 tasks stopped at start".to_owned());
-        let report = Report(vec![
-            release("2026-11-18.10", Outcome::Started),
-            back,
-            broken,
-            release("2026-11-18.1", Outcome::Released),
-        ]);
+        let mut only_users = release("2026-11-18.1", Outcome::Released);
+        for (who, state) in
+            [(ServiceName::Users, ServiceState::Rolled), (ServiceName::Client, ServiceState::Kept)]
+        {
+            let record = ServiceRecord {
+                image: String::new(),
+                inputs: String::new(),
+                version: None,
+                task_definition: None,
+                before: None,
+                state,
+                evidence: None,
+            };
+            only_users.services.insert(who, record);
+        }
+        let report =
+            Report(vec![release("2026-11-18.10", Outcome::Started), back, broken, only_users]);
         insta::assert_snapshot!(report, @r#"
         2026-11-18.10  11:06 UTC  unfinished                      c0ffee "Ask before removing a user", ada@laptop
         2026-11-18.3   11:06 UTC  released                 3m04s  c0ffee "Ask before removing a user", ada@laptop
@@ -116,6 +132,7 @@ mod tests {
         2026-11-18.2   11:06 UTC  rolled back              3m04s  c0ffee "Ask before removing a user", ada@laptop
                        users: 3 tasks stopped at start
         2026-11-18.1   11:06 UTC  released                 3m04s  c0ffee "Ask before removing a user", ada@laptop
+                       only users
         "#);
         assert!(Report(Vec::new()).to_string().contains("no release yet"));
     }

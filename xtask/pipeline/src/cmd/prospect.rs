@@ -99,7 +99,8 @@ impl Prospect {
             }
         }
         let good = last_good_of(&observed.releases, ServiceName::Users);
-        let good = good.map(|release| release.version.as_str()).filter(|_| is_here);
+        let good = good.and_then(|release| release.version_of(ServiceName::Users));
+        let good = good.filter(|_| is_here);
         let pending = migrations::pending(&root, good, stop).await?;
         let mut plan = plan(config, &source.revision, &observed, &desired, &known, pending)?;
         plan.notes.extend(unanswered);

@@ -264,6 +264,7 @@ mod tests {
         let record = |image: &str| ServiceRecord {
             image: image.to_owned(),
             inputs: String::new(),
+            version: None,
             task_definition: None,
             before: None,
             state: ServiceState::Rolled,

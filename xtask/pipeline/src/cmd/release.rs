@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Common;
@@ -16,14 +17,19 @@ use crate::config::{Config, ServiceName};
 use crate::decide::Limits;
 use crate::deploy::{End, Job, Outcome, Owner, Recorder, run};
 use crate::error::Error;
+use crate::images::login;
+use crate::images::plan::{Image, PROD};
+use crate::images::push::promote;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::observe::Observed;
 use crate::report::answer;
 use crate::rollout::Context;
 use crate::smoke::{self, Expected};
-use crate::store::release::{Outcome as Recorded, Record, Release, ReleaseId, ServiceRecord};
-use crate::tell::{Screen, Tell as _};
+use crate::store::release::{
+    Outcome as Recorded, Record, Release, ReleaseId, ServiceRecord, ServiceState,
+};
+use crate::tell::{INDENT, Screen, Tell as _};
 
 /// What is known of a release before anything is done for it.
 pub(super) struct Opening<'a> {
@@ -31,6 +37,8 @@ pub(super) struct Opening<'a> {
     pub(super) source: &'a Revision,
     /// The images, and what goes into them.
     pub(super) images: BTreeMap<ServiceName, ServiceRecord>,
+    /// The migrations that are new in it, by name.
+    pub(super) migrations: Vec<String>,
     /// The release that it goes back to, if it does.
     pub(super) rollback_to: Option<ReleaseId>,
     /// Whose deploy it is.
@@ -94,7 +102,7 @@ impl Display for Report {
 
 /// Begins the record: from now on others see that somebody is at it, and how far it came.
 pub(super) async fn open(site: &Site, opening: Opening<'_>) -> Result<Record, Error> {
-    let Opening { source, images, rollback_to, owner } = opening;
+    let Opening { source, images, migrations, rollback_to, owner } = opening;
     let draft = |id: ReleaseId, started: u64| Release {
         id,
         run: owner.token.clone(),
@@ -107,6 +115,7 @@ pub(super) async fn open(site: &Site, opening: Opening<'_>) -> Result<Record, Er
         finished: None,
         rollback_to,
         services: images,
+        migrations,
         migration: None,
         timings: Vec::new(),
         note: None,
@@ -135,7 +144,8 @@ pub(super) async fn make(
 ) -> Result<Report, Error> {
     let Making { record, job, observed, limits, resume, began } = making;
     let version = record.release.version.clone();
-    let smoke = async || check(config, site, observed, &job, &version).await;
+    let expected = expected(&record.release, &job);
+    let smoke = async || check(config, site, observed, &expected).await;
     let recorder = Recorder::new(&site.store, record, smoke);
     let context = Context { cloud: &site.aws, limits: &limits, tell: screen, stop };
     let mut outcome = run(&context, &recorder, &job).await;
@@ -158,8 +168,7 @@ async fn check(
     config: &Config,
     site: &Site,
     observed: &Observed,
-    job: &Job,
-    version: &str,
+    expected: &Expected,
 ) -> Result<String, String> {
     // A first deploy may have waited for long: the load balancer is looked at as it is now.
     let now = site.observe(config).await;
@@ -170,12 +179,91 @@ async fn check(
     let Some(url) = url else {
         return Err("there is no address to ask: no load balancer, and no aws.url".to_owned());
     };
-    let expects =
-        |who| job.services.iter().any(|service| service.who == who).then(|| version.to_owned());
-    let expected =
-        Expected { users: expects(ServiceName::Users), client: expects(ServiceName::Client) };
-    let seen = smoke::check(&url, &smoke::paths(balancer), &expected, smoke::PATIENCE).await;
+    let seen = smoke::check(&url, &smoke::paths(balancer), expected, smoke::PATIENCE).await;
     if seen.ok { Ok(seen.to_string()) } else { Err(seen.to_string()) }
+}
+
+/// Which commit each service of a release is to answer with. A rollback may bring back two.
+fn expected(release: &Release, job: &Job) -> Expected {
+    let of = |who| {
+        let is_moved = job.services.iter().any(|service| service.who == who);
+        release.version_of(who).filter(|_| is_moved).map(str::to_owned)
+    };
+    Expected { users: of(ServiceName::Users), client: of(ServiceName::Client) }
+}
+
+/// What the record of a release says of a service that it leaves as it is.
+pub(super) fn kept(config: &Config, observed: &Observed, who: ServiceName) -> ServiceRecord {
+    let running = observed.services.get(&who);
+    let arn = running.and_then(|running| Some(running.service.as_ref()?.task_definition.clone()));
+    // The release that brought it there says what ECS does not.
+    let recorded = observed.releases.iter().find_map(|release| {
+        let record = release.services.get(&who)?;
+        let is_it = arn.is_some() && record.task_definition == arn;
+        is_it.then(|| (record.clone(), release.version_of(who).unwrap_or_default().to_owned()))
+    });
+    let (inputs, version) = match recorded {
+        Some((record, version)) => (record.inputs, version),
+        None => (String::new(), String::new()),
+    };
+    let definition = running.and_then(|running| running.task_definition.as_ref());
+    let image = definition.and_then(|one| image_of(&one.document, &config.service(who).container));
+    ServiceRecord {
+        image: image.unwrap_or_default(),
+        inputs,
+        version: Some(version),
+        task_definition: arn.clone(),
+        before: arn,
+        state: ServiceState::Kept,
+        evidence: None,
+    }
+}
+
+/// The image of one of a task definition's containers.
+fn image_of(document: &Value, container: &str) -> Option<String> {
+    let mut containers = document.get("containerDefinitions")?.as_array()?.iter();
+    let ours = containers.find(|one| one.get("name").and_then(Value::as_str) == Some(container))?;
+    ours.get("image")?.as_str().map(str::to_owned)
+}
+
+/// Has `prod` name the images that were seen to serve, each by its digest. It only tells people and
+/// other builds, so that this cannot be done makes no release worse.
+pub(super) async fn promote_all(
+    config: &Config,
+    images: Vec<(Image, String)>,
+    screen: &Screen,
+    stop: &Stop,
+) {
+    let (images, dirty): (Vec<_>, Vec<_>) =
+        images.into_iter().partition(|(image, _)| image.is_release);
+    for (image, _) in dirty {
+        let who = image.service.name;
+        screen.line(&format!(
+            "{INDENT}{who}: the tag {PROD} was not moved, as uncommitted changes do not move it"
+        ));
+    }
+    let (mut exact, mut unknown) = (Vec::new(), Vec::new());
+    for (image, reference) in images {
+        match reference.split_once('@') {
+            Some((_, digest)) => exact.push((image, digest.to_owned())),
+            None => unknown.push(image.service.name),
+        }
+    }
+    for who in unknown {
+        screen.line(&format!(
+            "{INDENT}{who}: the tag {PROD} was not moved, as no record says which image it runs"
+        ));
+    }
+    if exact.is_empty() {
+        return;
+    }
+    let promoted = async {
+        let session = login::sign_in(config, stop).await?;
+        Ok::<_, Error>(promote(&session, exact, stop).await?)
+    };
+    if let Err(error) = promoted.await {
+        screen.line(&format!("{INDENT}the tag {PROD} was not moved: {error}"));
+    }
 }
 
 /// Notes that earlier releases which were cut off are done with: this one has replaced them.

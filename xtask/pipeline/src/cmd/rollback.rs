@@ -1,15 +1,19 @@
 //! `rollback`: an earlier release, again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::time::Instant;
 
 use super::Common;
-use super::release::{Making, Opening, conclude, limits, make, open};
+use super::release::{Making, Opening, conclude, kept, limits, make, open, promote_all};
 use super::site::Site;
-use crate::deploy::{Definition, Job, OnFailure, OnInterrupt, Owner, ServiceJob, held};
+use crate::cloud::short;
+use crate::config::ServiceName;
+use crate::deploy::{Definition, End, Job, OnFailure, OnInterrupt, Owner, ServiceJob, held};
 use crate::error::Error;
+use crate::images::plan::Image;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::store::release::{
@@ -19,8 +23,9 @@ use crate::tell::{INDENT, Screen, Tell as _};
 
 /// Go back to an earlier release
 ///
-/// The same task definitions run again: nothing is built and nothing is registered. The database
-/// stays as it is, so the earlier release has to get along with it.
+/// Every service runs again the task definition that it ran after that release, also those that the
+/// release left as they were: nothing is built and nothing is registered. The database stays as it
+/// is, so the earlier release has to get along with it.
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
     /// Which, as `history` lists them [default: the one before the one that serves]
@@ -70,44 +75,56 @@ impl Rollback {
                 let outcome = target.outcome.to_string();
                 return Err(RollbackError::NotGood { id: target.id, outcome }.into());
             }
-            let source = Revision {
-                commit: target.version.trim_end_matches("-dirty").to_owned(),
-                subject: target.subject.clone(),
-                branch: target.branch.clone(),
-                dirty: target.version.ends_with("-dirty"),
-                time: String::new(),
-            };
+            let source = revision(&target, &target.version);
             screen.line(&format!("rollback  to {}: {source}", target.id));
             let mut services = Vec::new();
-            let mut images = std::collections::BTreeMap::new();
-            for (who, record) in &target.services {
-                let Some(arn) = &record.task_definition else { continue };
-                let service = config.service(*who);
-                let now = observed.services.get(who).and_then(|one| one.service.as_ref());
-                let now = now.map(|service| service.task_definition.clone());
-                screen.line(&format!("{INDENT}~ {who:8} {}", crate::cloud::short(arn)));
-                let last_good = last_good_of(&observed.releases, *who);
-                let last_good = last_good.and_then(|release| release.services.get(who));
+            let mut records = BTreeMap::new();
+            let mut images = Vec::new();
+            for service in config.services(None) {
+                let who = service.name;
+                let now = kept(&config, &observed, who);
+                let runs = now.task_definition.clone();
+                let there = runs.as_deref().map_or("there is none", short);
+                let part = part(&target, who);
+                screen.line(&format!("{INDENT}{}", part.sentence(who, &target, there)));
+                let Part::Back { record, arn, version } = part else {
+                    records.insert(who, now);
+                    continue;
+                };
+                let last_good = last_good_of(&observed.releases, who);
+                let last_good = last_good.and_then(|release| release.services.get(&who));
                 services.push(ServiceJob {
-                    who: *who,
+                    who,
                     level: service.level,
                     service: service.ecs_service.clone(),
-                    definition: Definition::Known(arn.clone()),
+                    definition: Definition::Known(arn.to_owned()),
                     create: serde_json::Value::Null,
                     settings: serde_json::Value::Null,
                     last_good: last_good.and_then(|record| record.task_definition.clone()),
-                    suspects: suspects(&observed.releases, *who),
+                    suspects: suspects(&observed.releases, who),
                 });
-                let state = ServiceState::Pending;
-                images.insert(
-                    *who,
-                    ServiceRecord { before: now, state, evidence: None, ..record.clone() },
-                );
+                let version = version.unwrap_or_default();
+                let of = revision(&target, version);
+                images.push((Image::new(&config, service, &of), record.image.clone()));
+                let record = ServiceRecord {
+                    version: Some(version.to_owned()),
+                    before: runs,
+                    state: ServiceState::Pending,
+                    evidence: None,
+                    ..record.clone()
+                };
+                records.insert(who, record);
             }
             let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
             let back = ["rollback".to_owned(), target.id.to_string()];
             let id = target.id.clone();
-            let opening = Opening { source: &source, images, rollback_to: Some(id), owner: &owner };
+            let opening = Opening {
+                source: &source,
+                images: records,
+                migrations: Vec::new(),
+                rollback_to: Some(id),
+                owner: &owner,
+            };
             let making = Making {
                 record: open(&site, opening).await?,
                 job: Job {
@@ -122,11 +139,71 @@ impl Rollback {
                 resume: common.command(back),
                 began: vec![("plan", began), ("", Instant::now())],
             };
-            make(&config, &site, &screen, making, stop).await
+            let report = make(&config, &site, &screen, making, stop).await?;
+            // Of services that ran this already, too: whatever moved the tag, this is what serves.
+            if matches!(report.outcome.end, End::Released) {
+                promote_all(&config, images, &screen, stop).await;
+            }
+            Ok::<_, Error>(report)
         };
         let patience = Duration::from_secs(self.wait);
         let report = held(&site.store, &owner, patience, &screen, stop, work).await??;
         conclude(common, &report)
+    }
+}
+
+/// What a rollback does with a service.
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'a> {
+    /// It runs again what it ran then.
+    Back {
+        /// What the release says of it.
+        record: &'a ServiceRecord,
+        /// The ARN of what it ran.
+        arn: &'a str,
+        /// Its commit, if that is known.
+        version: Option<&'a str>,
+    },
+    /// There was no such service then.
+    Absent,
+    /// The release is of an earlier program, which wrote down only what it changed.
+    Unknown,
+}
+
+fn part(target: &Release, who: ServiceName) -> Part<'_> {
+    let Some(record) = target.services.get(&who) else { return Part::Unknown };
+    match &record.task_definition {
+        Some(arn) => Part::Back { record, arn, version: target.version_of(who) },
+        None => Part::Absent,
+    }
+}
+
+impl Part<'_> {
+    /// In a line; `now` is what the service runs.
+    fn sentence(&self, who: ServiceName, target: &Release, now: &str) -> String {
+        match self {
+            Self::Back { arn, version, .. } => {
+                let other = version.filter(|version| *version != target.version);
+                let other = other.map(|version| version.chars().take(7).collect::<String>());
+                let other = other.map(|version| format!(" ({version})")).unwrap_or_default();
+                format!("~ {who:8} {}{other}", short(arn))
+            }
+            Self::Absent => format!("= {who:8} was not there yet: left as it is ({now})"),
+            Self::Unknown => {
+                format!("! {who:8} {} does not say what it ran: left as it is ({now})", target.id)
+            }
+        }
+    }
+}
+
+/// A commit of a release, as if it lay here.
+fn revision(target: &Release, version: &str) -> Revision {
+    Revision {
+        commit: version.trim_end_matches("-dirty").to_owned(),
+        subject: target.subject.clone(),
+        branch: target.branch.clone(),
+        dirty: version.ends_with("-dirty"),
+        time: String::new(),
     }
 }
 
@@ -138,9 +215,91 @@ fn earlier(releases: &[Release]) -> Option<Release> {
     let mut than = origin.clone();
     loop {
         let found = last_good(releases, Some(&than))?;
-        if found.rollback_to.is_none() && found.version != serving.version {
+        if found.rollback_to.is_none() && differs(found, serving) {
             return Some(found.clone());
         }
         than = found.id.clone();
+    }
+}
+
+/// Whether releases run different things, as far as both say what they run.
+fn differs(one: &Release, other: &Release) -> bool {
+    let mut both = one.services.iter().filter_map(|(who, record)| {
+        Some((&record.task_definition, &other.services.get(who)?.task_definition))
+    });
+    one.version != other.version || both.any(|(one, other)| one != other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::release::Outcome;
+    use crate::store::release::tests::draft;
+
+    /// A good release: each service's revision, whether it is about it, and its commit.
+    fn release(number: u32, version: &str, services: &[(ServiceName, u32, bool, &str)]) -> Release {
+        let id = format!("2026-11-18.{number}").parse().unwrap();
+        let mut release = Release { outcome: Outcome::Released, ..draft(id, 0) };
+        version.clone_into(&mut release.version);
+        for (who, revision, is_own, version) in services {
+            let record = ServiceRecord {
+                image: format!("host/shop-{who}@sha256:{revision}"),
+                inputs: String::new(),
+                version: (!is_own).then(|| (*version).to_owned()),
+                task_definition: Some(format!("arn:task-definition/shop-{who}-td:{revision}")),
+                before: None,
+                state: if *is_own { ServiceState::Rolled } else { ServiceState::Kept },
+                evidence: None,
+            };
+            release.services.insert(*who, record);
+        }
+        release
+    }
+
+    const USERS: ServiceName = ServiceName::Users;
+    const CLIENT: ServiceName = ServiceName::Client;
+
+    #[test]
+    fn a_release_of_one_service_brings_both_back() {
+        let target = release(2, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, false, "c0ffee")]);
+        let said = |target: &Release| {
+            let line = |who| part(target, who).sentence(who, target, "shop-client-td:9");
+            format!("{}\n{}", line(USERS), line(CLIENT))
+        };
+        insta::assert_snapshot!(said(&target), @r"
+        ~ users    shop-users-td:2
+        ~ client   shop-client-td:1 (c0ffee)
+        ");
+        let old = release(2, "beef", &[(USERS, 2, true, "")]);
+        assert_eq!(part(&old, CLIENT), Part::Unknown);
+        insta::assert_snapshot!(said(&old), @r"
+        ~ users    shop-users-td:2
+        ! client   2026-11-18.2 does not say what it ran: left as it is (shop-client-td:9)
+        ");
+        let mut first = target;
+        first.services.get_mut(&CLIENT).unwrap().task_definition = None;
+        assert_eq!(part(&first, CLIENT), Part::Absent);
+    }
+
+    #[test]
+    fn the_one_before_is_the_one_that_ran_something_else() {
+        let releases = [
+            release(4, "beef", &[(USERS, 2, true, ""), (CLIENT, 2, true, "")]),
+            release(3, "beef", &[(USERS, 2, false, "beef"), (CLIENT, 2, true, "")]),
+            release(2, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, false, "c0ffee")]),
+            release(1, "c0ffee", &[(USERS, 1, true, ""), (CLIENT, 1, true, "")]),
+        ];
+        let before = |releases: &[Release]| earlier(releases).map(|one| one.id.to_string());
+        assert_eq!(
+            before(&releases).as_deref(),
+            Some("2026-11-18.2"),
+            "4 only looked at what 3 did"
+        );
+        assert_eq!(before(&releases[2..]).as_deref(), Some("2026-11-18.1"));
+        assert_eq!(before(&releases[3..]), None);
+        let mut back = release(5, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, true, "")]);
+        back.rollback_to = Some(releases[2].id.clone());
+        let after = [&[back][..], &releases].concat();
+        assert_eq!(before(&after).as_deref(), Some("2026-11-18.1"), "not to and fro");
     }
 }

@@ -112,10 +112,7 @@ impl Tunnel {
                  sslmode=require\""
             ));
             if let Some(secret) = output("DatabasePasswordSecretArn") {
-                screen.line(&format!(
-                    "{INDENT}the password: aws secretsmanager get-secret-value --secret-id {secret} \
-                     --query SecretString --output text"
-                ));
+                screen.line(&format!("{INDENT}{}", password(&config.name, secret)));
             }
         }
         screen.line(&format!("{INDENT}Ctrl-C closes it"));
@@ -144,6 +141,15 @@ impl Tunnel {
             }
         }
     }
+}
+
+/// Where the database's password is, and who may read it.
+fn password(name: &str, secret: &str) -> String {
+    format!(
+        "the password, which the deploy role may not read, is for the role provision-{name} or others \
+         with secretsmanager:GetSecretValue: aws secretsmanager get-secret-value --secret-id {secret} \
+         --query SecretString --output text"
+    )
 }
 
 /// What the AWS CLI is told.
@@ -185,6 +191,7 @@ mod tests {
             connected,
             cpu: 0,
             memory: 0,
+            ports: Vec::new(),
         }
     }
 
@@ -220,6 +227,14 @@ mod tests {
             "host": ["db.example"], "portNumber": ["5432"], "localPortNumber": ["15432"],
         });
         assert_eq!(parameters, wanted);
+    }
+
+    #[test]
+    fn the_password_s_place_comes_with_who_may_read_it() {
+        let said = password("shop", "arn:secret");
+        assert!(said.contains("the role provision-shop"), "{said}");
+        assert!(said.contains("--secret-id arn:secret "), "{said}");
+        assert_eq!(said.lines().count(), 1);
     }
 
     #[test]

@@ -308,8 +308,7 @@ impl<S: Store, F: AsyncFn() -> Result<String, String>> Around for Recorder<'_, S
 #[must_use]
 pub(crate) fn half_done(release: &Release) -> String {
     let mut parts: Vec<String> = release
-        .services
-        .iter()
+        .own()
         .map(|(who, service)| {
             let state = match service.state {
                 ServiceState::Unchanged => "unchanged",
@@ -318,6 +317,7 @@ pub(crate) fn half_done(release: &Release) -> String {
                 ServiceState::Rolled => "moved",
                 ServiceState::RolledBack => "moved back",
                 ServiceState::Broken => "was moving back",
+                ServiceState::Kept => "left as it was",
             };
             format!("{who} {state}")
         })

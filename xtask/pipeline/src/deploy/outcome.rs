@@ -311,6 +311,17 @@ pub(super) fn tell_failure(tell: &dyn Tell, who: ServiceName, failure: &Failure)
     for target in &evidence.targets {
         tell.line(&format!("{INDENT}target  {target}"));
     }
+    if let Some((fewest, before)) = evidence.healthy {
+        let down = match fewest {
+            _ if before == 0 => "no target was healthy before".to_owned(),
+            0 => format!("for a while none of {before} targets was healthy"),
+            fewest if fewest < before => {
+                format!("for a while only {fewest} of {before} targets were healthy")
+            }
+            _ => format!("at every look {before} of {before} targets were healthy"),
+        };
+        tell.line(&format!("{INDENT}{down}"));
+    }
     let placed = !matches!(failure.cause, Cause::NoPlacement { .. });
     if evidence.tasks.is_empty() && placed {
         for event in evidence.events.iter().take(3) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::docker::last_line;
 use super::login::Session;
-use super::plan::{BUILDER, Decision, Image, PROD, decide};
+use super::plan::{BUILDER, Decision, Image, PROD};
 use super::progress::{Handle, Progress};
 use super::registry::{self, RegistryError};
 use crate::interrupt::Stop;
@@ -90,22 +90,26 @@ pub(crate) async fn push(
     .await
 }
 
-/// Has `prod` name images that the registry has: those of a release that was seen to serve.
+/// Has `prod` name images that the registry has, by their digests: those of a release that was seen
+/// to serve.
 ///
 /// # Errors
 /// The first whose tag could not be moved; the others are stopped then.
 pub(crate) async fn promote(
     session: &Session,
-    images: Vec<Image>,
+    images: Vec<(Image, String)>,
     stop: &Stop,
 ) -> Result<(), PushError> {
-    let observed = registry::observe(session, &images, stop).await?;
-    let decided = images.into_iter().zip(observed).map(|(image, observed)| {
-        let decision = decide(&image, &observed, false);
-        (image, decision)
-    });
-    let moves: Vec<_> = decided
-        .filter(|(_, decision)| matches!(decision, Decision::Present { moves_prod: true, .. }))
+    let named = super::side_by_side(images.iter().cloned(), stop, |(image, _), stop| {
+        let session = session.clone();
+        async move { registry::find(&session, &image.remote(&session.host, PROD), &stop).await }
+    })
+    .await?;
+    let moves: Vec<_> = images
+        .into_iter()
+        .zip(named)
+        .filter(|((_, digest), named)| named.as_ref().map(|one| &one.digest) != Some(digest))
+        .map(|((image, digest), _)| (image, Decision::Present { digest, moves_prod: true }))
         .collect();
     push(session, &moves, true, stop).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Plans from made-up observations: what is done, and what a person reads.
 
 use super::*;
-use crate::cloud::{Cluster, Deployment, Identity, Service, TaskDefinition};
+use crate::cloud::{Cluster, Deployment, Host, Identity, Service, TaskDefinition};
 use crate::store::release::tests::draft;
 use serde_json::json;
 
@@ -46,6 +46,7 @@ fn observed() -> Observed {
             name: "shop-cluster".to_owned(),
             status: "ACTIVE".to_owned(),
             hosts: 1,
+            scales: false,
         }),
         hosts: Vec::new(),
         outputs: None,
@@ -270,6 +271,7 @@ fn only_the_image_that_runs_is_known_without_the_registry() {
     let record = ServiceRecord {
         image: OLD.to_owned(),
         inputs: image.inputs.clone(),
+        version: None,
         task_definition: Some(running.task_definition),
         before: None,
         state: ServiceState::Rolled,
@@ -282,4 +284,39 @@ fn only_the_image_that_runs_is_known_without_the_registry() {
     assert_eq!(known_image(&observed, &other), None, "made from other arguments");
     run(&mut observed, ServiceName::Users, NEW, 42);
     assert_eq!(known_image(&observed, &image), None, "it may be gone from the registry");
+}
+
+#[test]
+fn a_rollout_without_room_is_warned_of() {
+    let mut observed = observed();
+    run(&mut observed, ServiceName::Users, OLD, 41);
+    run(&mut observed, ServiceName::Client, NEW, 17);
+    let host = |status: &str, memory| Host {
+        arn: String::new(),
+        instance: String::new(),
+        status: status.to_owned(),
+        connected: true,
+        cpu: 1024,
+        memory,
+        ports: Vec::new(),
+    };
+    observed.hosts = vec![host("ACTIVE", 212), host("DRAINING", 4000)];
+    let images = both(Some(NEW), Some(NEW));
+    let plan = make(&observed, &images, Migrations::None);
+    assert!(plan.is_pending(), "a warning stops nothing");
+    insta::assert_snapshot!(plan, @r#"
+    plan      production · us-west-1 · 8c1f2ab01234 "Ask before removing a user" (main, clean)
+              ! users: a new task beside the old ones needs 300 MiB, and no host has more than 212 MiB left: add a host (MinHosts), or let ECS stop an old one first (minimumHealthyPercent)
+              ~ users    image sha256:1f0c11223344… → sha256:9ab4aabbccdd…; task definition 41 → 42
+              = client   unchanged (task definition 17)
+              = migrate  nothing pending
+    "#);
+    // With a migration there is a task more, which nothing makes room for.
+    assert_eq!(make(&observed, &images, Migrations::Unknown).notes.len(), 2);
+    observed.hosts.push(host("ACTIVE", 300));
+    assert_eq!(make(&observed, &images, Migrations::Unknown).notes, [""; 0]);
+    // What stays needs none.
+    observed.hosts = vec![host("ACTIVE", 0)];
+    let plan = make(&observed, &both(Some(OLD), Some(NEW)), Migrations::None);
+    assert_eq!(plan.notes, [""; 0]);
 }

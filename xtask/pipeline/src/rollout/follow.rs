@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Context, Failure, Followed, Order, PATIENCE, Way};
+use super::{Context, Failure, Followed, Order, PATIENCE, Way, targets};
 use crate::cloud::{self, Cloud, CloudError, Service, ServiceDeployment, Target, Task, Tasks};
 use crate::config::ServiceName;
-use crate::decide::{self, Cause, Seen, Verdict, decide};
+use crate::decide::{self, Cause, Health, Seen, Verdict, decide};
 use crate::evidence;
 use crate::report::human;
 
@@ -25,9 +25,12 @@ struct Knowledge {
     deaths: Vec<Task>,
     unplaced_since: Option<Instant>,
     missing_since: Option<Instant>,
+    fewer_since: Option<Instant>,
     failing_since: Option<Instant>,
-    target_groups: Vec<String>,
     targets: Vec<Target>,
+    health: Option<Health>,
+    /// The fewest healthy targets so far, and how many there were before.
+    fewest: Option<(u32, u32)>,
     /// What the load balancer has said against targets since the beginning.
     complaints: BTreeSet<String>,
     events: Vec<cloud::Event>,
@@ -78,6 +81,7 @@ pub(crate) async fn follow<C: Cloud>(
         events: &knowledge.events,
         complaints: &knowledge.complaints,
         record: knowledge.record.as_ref(),
+        healthy: knowledge.fewest,
     };
     let evidence = evidence::collect(context.cloud, &scene).await;
     Followed::Failed(Box::new(Failure { cause, evidence }))
@@ -115,11 +119,8 @@ async fn look<C: Cloud>(
     find_record(context, order, way, knowledge).await?;
     deaths(context, order, way, knowledge).await?;
     knowledge.failing_since = None;
-    knowledge.target_groups = service.target_groups.iter().map(|group| group.arn.clone()).collect();
     knowledge.events = recent(&service, way.since);
-    if service.deployment(&way.deployment).is_some_and(|ours| ours.running > 0) {
-        look_at_targets(cloud, knowledge).await;
-    }
+    look_at_targets(cloud, &service, way, knowledge).await;
     let ours = service.deployment(&way.deployment);
     knowledge.missing_since = match ours {
         Some(_) => None,
@@ -129,6 +130,8 @@ async fn look<C: Cloud>(
     let unplaced = knowledge.events.iter().any(|event| decide::is_unplaced(&event.message));
     knowledge.unplaced_since =
         (waits && unplaced).then(|| knowledge.unplaced_since.unwrap_or_else(Instant::now));
+    let fewer = knowledge.health.is_some_and(|health| health.is_less(&service, ours));
+    knowledge.fewer_since = fewer.then(|| knowledge.fewer_since.unwrap_or_else(Instant::now));
     let since = |start: Option<Instant>| start.map(|start| start.elapsed()).unwrap_or_default();
     let seen = Seen {
         service: &service,
@@ -137,6 +140,8 @@ async fn look<C: Cloud>(
         deaths: &knowledge.deaths,
         unplaced: since(knowledge.unplaced_since),
         missing: since(knowledge.missing_since),
+        health: knowledge.health,
+        fewer: since(knowledge.fewer_since),
         elapsed: way.started.elapsed(),
     };
     Ok((decide(&seen, context.limits), service))
@@ -144,14 +149,26 @@ async fn look<C: Cloud>(
 
 /// Asks the load balancer, while it can still tell: targets vanish with their tasks. That it does
 /// not answer is no reason to fail.
-async fn look_at_targets<C: Cloud>(cloud: &C, knowledge: &mut Knowledge) {
-    let mut targets = Vec::new();
-    for group in &knowledge.target_groups {
-        let Ok(found) = cloud.targets(group).await else { return };
-        targets.extend(found);
+async fn look_at_targets<C: Cloud>(
+    cloud: &C,
+    service: &Service,
+    way: &Way,
+    knowledge: &mut Knowledge,
+) {
+    let is_running = service.deployment(&way.deployment).is_some_and(|ours| ours.running > 0);
+    knowledge.health = None;
+    if !is_running && way.healthy.is_none() {
+        return;
     }
-    knowledge.complaints.extend(targets.iter().filter_map(evidence::complaint));
-    knowledge.targets = targets;
+    if let Some(targets) = targets(cloud, service).await {
+        knowledge.complaints.extend(targets.all.iter().filter_map(evidence::complaint));
+        knowledge.health = way.healthy.map(|before| Health { before, now: targets.healthy });
+        if let Some(Health { before, now }) = knowledge.health {
+            let fewest = knowledge.fewest.map_or(before.min(now), |(fewest, _)| fewest.min(now));
+            knowledge.fewest = Some((fewest, before));
+        }
+        knowledge.targets = targets.all;
+    }
 }
 
 /// What ECS has said since a time.

@@ -27,6 +27,10 @@ enum Manner {
     LacksASecret,
     FailsHealthChecks,
     FindsNoRoom,
+    /// Its tasks are not healthy for long, and the old ones are not while they run.
+    JamsOthers,
+    /// It comes up, and only one of its tasks goes on answering.
+    HalfAnswers,
 }
 
 /// A task with what it wrote.
@@ -134,6 +138,8 @@ impl Ecs {
             ("secret", Manner::LacksASecret),
             ("sick", Manner::FailsHealthChecks),
             ("hungry", Manner::FindsNoRoom),
+            ("jam", Manner::JamsOthers),
+            ("half", Manner::HalfAnswers),
         ]
         .into_iter()
         .find(|(word, _)| image.contains(word))
@@ -302,12 +308,17 @@ impl Ecs {
         };
         let desired = primary.desired;
         match manner {
-            Manner::Healthy => match age {
+            Manner::Healthy | Manner::HalfAnswers => match age {
                 0..2 => {}
                 2..8 => self.set(name, &primary.id, desired, 0),
                 8..25 => self.set(name, &primary.id, 0, desired),
                 _ => self.complete(name, &primary.id),
             },
+            Manner::JamsOthers => {
+                if age >= 8 {
+                    self.set(name, &primary.id, 0, desired);
+                }
+            }
             Manner::FailsHealthChecks => {
                 if age >= 8 {
                     self.set(name, &primary.id, 0, desired);
@@ -492,28 +503,48 @@ impl Ecs {
         task
     }
 
-    /// The targets of a service.
+    /// The targets of a service: the tasks of all its deployments.
     pub(super) fn targets(&self, group: &str) -> Vec<Target> {
         let service = self.services.iter().find(|(name, _)| group.ends_with(&***name));
-        let primary = service.and_then(|(_, service)| service.seen.primary());
-        let Some(primary) = primary else { return Vec::new() };
-        let sick = self.manner(&primary.task_definition) == Manner::FailsHealthChecks;
-        let (state, reason, description) = if sick {
-            (
-                "unhealthy",
-                "Target.ResponseCodeMismatch",
-                "Health checks failed with these codes: [503]",
-            )
-        } else {
-            ("healthy", "", "")
+        let Some((_, service)) = service else { return Vec::new() };
+        let runs = |one: &Deployment, manner| {
+            one.running > 0 && self.manner(&one.task_definition) == manner
         };
-        let target = Target {
-            id: "i-0".to_owned(),
-            port: Some(32768),
-            state: state.to_owned(),
-            reason: reason.to_owned(),
-            description: description.to_owned(),
-        };
-        (0..primary.running).map(|_| target.clone()).collect()
+        let all = &service.seen.deployments;
+        let jammed = all.iter().any(|one| runs(one, Manner::JamsOthers));
+        let mut targets = Vec::new();
+        for one in all {
+            let age = self.clock.saturating_sub(service.began[&one.id]).as_secs();
+            let is_new = one.rollout == Rollout::InProgress && age < 20;
+            let manner = self.manner(&one.task_definition);
+            for number in 0..one.running {
+                let is_sick = match manner {
+                    Manner::FailsHealthChecks => true,
+                    Manner::HalfAnswers => number > 0,
+                    Manner::JamsOthers => false,
+                    _ => jammed,
+                };
+                let state = match (is_sick, is_new || manner == Manner::JamsOthers) {
+                    (true, _) => "unhealthy",
+                    (false, true) => "initial",
+                    (false, false) => "healthy",
+                };
+                let (reason, description) = match is_sick {
+                    true => (
+                        "Target.ResponseCodeMismatch",
+                        "Health checks failed with these codes: [503]",
+                    ),
+                    false => ("", ""),
+                };
+                targets.push(Target {
+                    id: "i-0".to_owned(),
+                    port: Some(32768),
+                    state: state.to_owned(),
+                    reason: reason.to_owned(),
+                    description: description.to_owned(),
+                });
+            }
+        }
+        targets
     }
 }

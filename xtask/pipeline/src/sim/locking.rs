@@ -25,6 +25,7 @@ fn owner(token: &str) -> Owner {
 fn draft(id: release::ReleaseId, started: u64) -> Release {
     let entry = |image: &str| ServiceRecord {
         inputs: String::new(),
+        version: None,
         image: image.to_owned(),
         task_definition: None,
         before: None,

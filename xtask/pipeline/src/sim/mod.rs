@@ -1,8 +1,8 @@
 //! An ECS in memory, for tests: a virtual clock, images that behave as they are called, and faults
 //! to order. It is written from what AWS documents, not from what the pipeline expects.
 //!
-//! An image whose name contains `crash`, `pull`, `secret`, `sick` or `hungry` fails in that way;
-//! every other is healthy after a while. Time is tokio's: paused in tests, so that minutes take
+//! An image whose name contains `crash`, `pull`, `secret`, `sick`, `hungry`, `jam` or `half` fails in
+//! that way; every other is healthy after a while. Time is tokio's: paused in tests, so that minutes take
 //! milliseconds.
 
 mod ecs;

@@ -36,7 +36,7 @@ impl Cloud for Sim {
     async fn cluster(&self) -> Result<Option<Cluster>, CloudError> {
         self.call("ecs:DescribeClusters", |_, _| {
             let name = "shop-cluster".to_owned();
-            Ok(Some(Cluster { name, status: "ACTIVE".to_owned(), hosts: 1 }))
+            Ok(Some(Cluster { name, status: "ACTIVE".to_owned(), hosts: 1, scales: false }))
         })
         .await
     }

@@ -47,6 +47,8 @@ fn image() -> impl Strategy<Value = &'static str> {
         1 => Just("secret"),
         1 => Just("sick"),
         1 => Just("hungry"),
+        1 => Just("jam"),
+        1 => Just("half"),
     ]
 }
 

@@ -111,6 +111,7 @@ async fn a_crash_loop() {
     assert!(text.contains("exit code 1"), "{text}");
     assert!(text.contains("| SECRET_KEY has 12 bytes; production needs 32"), "{text}");
     assert!(text.contains("PRIMARY is shop-users-td:1 again, 2 of 2 running"), "{text}");
+    assert!(text.contains("at every look 2 of 2 targets were healthy"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,6 +124,48 @@ async fn a_missing_secret() {
 async fn an_unhealthy_target() {
     let text = broken("sick", "Unhealthy").await;
     assert!(text.contains("target  unhealthy: Target.ResponseCodeMismatch"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_takes_the_old_tasks_down_is_not_waited_for() {
+    let text = broken("jam", "FewerHealthy").await;
+    assert!(text.contains("✗ fewer targets are healthy than before: 0 of 2"), "{text}");
+    assert!(text.contains("for a while none of 2 targets was healthy"), "{text}");
+    assert!(text.contains("2 of 2 running, 2 healthy"), "{text}");
+    // Long before the time limit.
+    let world = World::seeded(|_| {});
+    let started = Instant::now();
+    world.deploy(&job("jam", "newer")).await;
+    assert!(started.elapsed() < Duration::from_mins(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn completed_with_fewer_healthy_targets_than_before_is_no_success() {
+    let text = broken("half", "FewerHealthy").await;
+    assert!(text.contains("✗ fewer targets are healthy than before: 1 of 2"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_down_before_may_be_released_over() {
+    let world = World::seeded(|_| {});
+    // Nothing answers: the way out is another release.
+    world.sim.look(|ecs| {
+        let down = ecs.register(&definition(Users, "sick")).arn;
+        let service = ecs.services.get_mut("shop-users").unwrap();
+        service.seen.deployments[0].task_definition = down.clone();
+        service.seen.task_definition = down;
+    });
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_balancer_that_does_not_answer_is_no_failure() {
+    let world = World::seeded(|_| {});
+    let operation = "elasticloadbalancing:DescribeTargetHealth";
+    world.sim.order(Faults::default().first(operation, 1000, Fault::Denied));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
 }
 
 #[tokio::test(start_paused = true)]

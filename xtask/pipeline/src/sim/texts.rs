@@ -49,6 +49,7 @@ told!(a_crash_of_the_first_release, job("crash", "good"), World::new(|_| {}));
 told!(an_image_that_is_not_there, job("pull", "newer"), world(|_| {}));
 told!(a_secret_that_is_not_there, job("secret", "newer"), world(|_| {}));
 told!(health_checks_that_fail, job("newer", "sick"), world(|_| {}));
+told!(a_release_that_takes_the_old_tasks_down, job("jam", "newer"), world(|_| {}));
 told!(a_cluster_without_room, job("hungry", "newer"), world(|_| {}));
 told!(
     a_migration_that_fails,

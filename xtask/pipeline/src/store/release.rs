@@ -116,6 +116,9 @@ pub(crate) struct ServiceRecord {
     pub(crate) image: String,
     /// What went into it besides the commit, as a hash: `pipeline.inputs`.
     pub(crate) inputs: String,
+    /// The commit that it is of, where that is not the release's; empty where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
     /// The ARN of the task definition; `None` until it is registered.
     pub(crate) task_definition: Option<String>,
     /// The ARN of the one that ran before: where a rollback goes. `None` for a new service.
@@ -143,6 +146,8 @@ pub(crate) enum ServiceState {
     RolledBack,
     /// It may run anything.
     Broken,
+    /// It is no part of the release, and runs on what it ran.
+    Kept,
 }
 
 impl Display for ServiceState {
@@ -154,6 +159,7 @@ impl Display for ServiceState {
             Self::Rolled => "rolled",
             Self::RolledBack => "rolled back",
             Self::Broken => "broken",
+            Self::Kept => "left as it was",
         })
     }
 }
@@ -193,9 +199,13 @@ pub(crate) struct Release {
     pub(crate) finished: Option<u64>,
     /// The release that it goes back to, if it is a rollback.
     pub(crate) rollback_to: Option<ReleaseId>,
-    /// Each service.
+    /// Each service, also those that it left as they were: together they are what a rollback
+    /// brings back. Records of earlier programs leave those out.
     pub(crate) services: BTreeMap<ServiceName, ServiceRecord>,
-    /// The migration, if one was run.
+    /// The migrations that were new in it, by name, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) migrations: Vec<String>,
+    /// The task that ran them, if one did.
     pub(crate) migration: Option<MigrationRecord>,
     /// Seconds that each phase took, in order.
     pub(crate) timings: Vec<(String, f64)>,
@@ -208,6 +218,25 @@ impl Release {
     #[must_use]
     pub(crate) fn started(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.started)
+    }
+
+    /// What it has of the services that it is about.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (&ServiceName, &ServiceRecord)> {
+        self.services.iter().filter(|(_, record)| record.state != ServiceState::Kept)
+    }
+
+    /// What it has of a service, if it is about that.
+    #[must_use]
+    pub(crate) fn own_of(&self, who: ServiceName) -> Option<&ServiceRecord> {
+        self.services.get(&who).filter(|record| record.state != ServiceState::Kept)
+    }
+
+    /// The commit of a service in it, if that is known.
+    #[must_use]
+    pub(crate) fn version_of(&self, who: ServiceName) -> Option<&str> {
+        let record = self.services.get(&who)?;
+        let version = record.version.as_deref().unwrap_or(&self.version);
+        Some(version).filter(|version| !version.is_empty())
     }
 
     /// Whether it may be gone back to: it has run.
@@ -353,7 +382,7 @@ pub(crate) fn last_good<'a>(
 /// about the other.
 #[must_use]
 pub(crate) fn last_good_of(releases: &[Release], who: ServiceName) -> Option<&Release> {
-    let has = |release: &&Release| release.is_good() && release.services.contains_key(&who);
+    let has = |release: &&Release| release.is_good() && release.own_of(who).is_some();
     releases.iter().filter(has).max_by_key(|one| &one.id)
 }
 
@@ -361,7 +390,7 @@ pub(crate) fn last_good_of(releases: &[Release], who: ServiceName) -> Option<&Re
 /// good one: nothing to go back to.
 #[must_use]
 pub(crate) fn suspects(releases: &[Release], who: ServiceName) -> Vec<String> {
-    let run_by = |release: &Release| release.services.get(&who)?.task_definition.clone();
+    let run_by = |release: &Release| release.own_of(who)?.task_definition.clone();
     let good: Vec<String> =
         releases.iter().filter(|one| one.is_good()).filter_map(run_by).collect();
     let bad = |one: &&Release| one.is_unproved();
@@ -408,6 +437,7 @@ pub(crate) mod tests {
             finished: None,
             rollback_to: None,
             services: BTreeMap::new(),
+            migrations: Vec::new(),
             migration: None,
             timings: vec![("build".to_owned(), 1.5)],
             note: None,
@@ -478,6 +508,7 @@ pub(crate) mod tests {
                 let record = ServiceRecord {
                     image: String::new(),
                     inputs: String::new(),
+                    version: None,
                     task_definition: None,
                     before: None,
                     state: ServiceState::Rolled,
@@ -488,10 +519,25 @@ pub(crate) mod tests {
             release
         };
         let (users, client) = (ServiceName::Users, ServiceName::Client);
-        let releases = [release(2, &[client]), release(1, &[users, client])];
+        let mut releases = [release(2, &[client]), release(1, &[users, client])];
         assert_eq!(last_good_of(&releases, users).unwrap().id.number, 1);
+        // That it names what the other runs makes no difference.
+        let mut kept = releases[1].services[&users].clone();
+        (kept.state, kept.version) = (ServiceState::Kept, Some(String::new()));
+        releases[0].services.insert(users, kept);
+        assert_eq!(last_good_of(&releases, users).unwrap().id.number, 1);
+        assert_eq!(releases[0].version_of(users), None);
+        assert_eq!(releases[0].version_of(client), Some("c0ffee"));
         assert_eq!(last_good_of(&releases, client).unwrap().id.number, 2);
         assert_eq!(last_good_of(&releases[..1], users), None);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_program_is_read() {
+        let record = r#"{ "image": "a", "inputs": "b", "task_definition": null, "before": null,
+                          "state": "rolled" }"#;
+        let record: ServiceRecord = serde_json::from_str(record).unwrap();
+        assert_eq!((record.version, record.state), (None, ServiceState::Rolled));
     }
 
     #[test]
