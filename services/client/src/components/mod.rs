@@ -2,6 +2,7 @@
 
 mod avatar;
 mod dialog;
+mod failed;
 mod live;
 mod navigation;
 pub(crate) mod page;
@@ -16,6 +17,7 @@ mod user_table;
 pub(crate) use self::{
     avatar::Avatar,
     dialog::{Dialog, DialogHandle},
+    failed::failed,
     live::{fact, flag, follow, live, text, word},
     navigation::Navigation,
     page::Page,

@@ -3,7 +3,7 @@
 use contract::{ErrorCode, Session as SessionInfo};
 use leptos::{html, prelude::*, task::spawn_local};
 
-use super::{SignOut, fact, flag, follow, live, text};
+use super::{SignOut, fact, failed, flag, follow, live};
 use crate::{
     api, browser,
     messages::{Kind, Messages},
@@ -48,32 +48,9 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
 
     let has_others =
         fact(move || sessions.with(|list| list.iter().flatten().any(|session| !session.current)));
-    let problem = Memo::new(move |_| reading.problem());
 
     view! {
-        <p class="problem" role="alert" data-testid="sessions-problem">
-            {text(move || problem.get().unwrap_or_default())}
-        </p>
-        {live(move || {
-            problem.with(Option::is_some).then(|| {
-                let try_again = move |_| {
-                    if !untrack(|| reading.is_busy()) {
-                        load();
-                    }
-                };
-                view! {
-                    <button
-                        type="button"
-                        data-testid="try-again"
-                        aria-disabled=flag(move || reading.is_busy())
-                        on:click=try_again
-                    >
-                        "Try again"
-                    </button>
-                }
-                .into_any()
-            })
-        })}
+        {failed(reading, "sessions-problem", load)}
         <ul
             class="sessions"
             tabindex="-1"
