@@ -25,7 +25,7 @@ pub(crate) use self::{
     remove_user::RemoveUser,
     session_list::SessionList,
     sign_out::SignOut,
-    user_dialog::{UserAction, UserDialog},
+    user_dialog::{Interrupted, UserAction, UserDialog},
     user_form::{UserForm, password_hint, username_hint},
     user_table::UserTable,
 };

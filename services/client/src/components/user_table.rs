@@ -176,7 +176,7 @@ fn row(
             {live(move || {
                 let buttons = || {
                     [
-                        button("edit", "Edit", UserAction::Edit),
+                        button("edit", "Edit", UserAction::edit),
                         button("remove", "Remove", UserAction::Remove),
                     ]
                     .into_any()
