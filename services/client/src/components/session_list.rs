@@ -58,10 +58,12 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
             aria-busy=flag(move || reading.is_busy())
             node_ref=list
         >
-            {live(move || {
-                let item = |info| view! { <SessionItem info on_ended /> }.into_any();
-                Some(sessions.get()?.into_iter().map(item).collect::<Vec<_>>().into_any())
-            })}
+            // Each keeps its row: one that took over another's would get its second click.
+            <For
+                each=move || sessions.get().unwrap_or_default()
+                key=|info| (info.id, info.last_used_date.clone())
+                children=move |info| view! { <SessionItem info on_ended /> }.into_any()
+            />
         </ul>
         <div class="actions">
             {live(move || has_others.get().then(|| view! { <EndOthers on_ended /> }.into_any()))}
