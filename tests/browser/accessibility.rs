@@ -1,6 +1,11 @@
 //! axe-core's verdict on every page and dialog, in both themes.
 
-use tests::browser::{Visit, visit};
+use std::time::Duration;
+
+use tests::{
+    PASSWORD,
+    browser::{Visit, visit},
+};
 
 const THEMES: [&str; 2] = ["light", "dark"];
 
@@ -35,6 +40,18 @@ async fn the_pages_of_a_guest_are_accessible() {
         page.open("/register").await;
         page.fill("password", "greater").await;
         examine(&visit, "/register", "[data-testid=strength]").await;
+        page.fill("username", "michael").await;
+        page.fill("email", "another@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=submit]").await;
+        examine(&visit, "/register refused", "#username[aria-invalid=true]").await;
+        page.open("/?q=nobody").await;
+        examine(&visit, "a search in vain", "[data-testid=nobody]").await;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.slow_down(Duration::from_secs(60)).await;
+        page.follow("Users").await;
+        examine(&visit, "/ while it loads", ".skeleton").await;
     })
     .await;
 }
@@ -58,8 +75,19 @@ async fn the_pages_and_dialogs_of_an_admin_are_accessible() {
             page.click("[data-testid=cancel]").await;
             page.hides("[data-testid=dialog]").await;
         }
+        page.click("[data-testid=add-user]").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        examine(&visit, "adding, with errors", "#username[aria-invalid=true]").await;
+        page.click("[data-testid=cancel]").await;
+        page.click("[aria-label='Remove boss']").await;
+        page.click("[data-testid=confirm-remove]").await;
+        examine(&visit, "removing, refused", "[data-testid=form-problem]:not(:empty)").await;
+        page.click("[data-testid=cancel]").await;
+        page.hides("[data-testid=dialog]").await;
         page.resize(360, 740).await;
         examine(&visit, "/ on a phone", "[aria-label='Edit michael']").await;
+        page.click("[data-testid=add-user]").await;
+        examine(&visit, "adding on a phone", "[data-testid=dialog]").await;
         page.open("/status").await;
         examine(&visit, "/status", "[data-testid=end-session]").await;
     })

@@ -310,3 +310,76 @@ async fn who_goes_elsewhere_while_registering_stays_there() {
     })
     .await;
 }
+
+/// Until it is told otherwise, answers late and with a fault.
+const LATE_FAULT: &str = "async send => {
+    await new Promise(done => setTimeout(done, 300));
+    return localStorage.open ? send() : new Response('', { status: 502 });
+}";
+
+#[tokio::test]
+async fn a_dialog_outlives_a_fault_with_what_was_typed() {
+    visit("dialog_outlives_fault", |visit| async move {
+        visit.register("boss").await;
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.shows("[aria-label='Edit boss']").await;
+        page.answer("/users", LATE_FAULT).await;
+        page.click("[data-testid=add-user]").await;
+        page.fill("username", "mary").await;
+        page.fill("email", "mary@example.com").await;
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("One moment…").await;
+        page.sees("The service is not available now.").await;
+        assert_eq!(page.value("username").await, "mary");
+        assert_eq!(page.value("password").await, PASSWORD);
+        page.run("localStorage.open = 'yes'").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User added.").await;
+
+        let id = page
+            .run(
+                "return document.querySelector(\"[aria-label='Edit mary']\")\
+                           .closest('tr').dataset.testid.replace('user-', '')",
+            )
+            .await;
+        page.run("delete localStorage.open").await;
+        page.answer(&format!("/users/{}", id.as_str().unwrap()), LATE_FAULT).await;
+        page.click("[aria-label='Edit mary']").await;
+        page.fill("username", "mary-jane").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("The service is not available now.").await;
+        assert_eq!(page.value("username").await, "mary-jane");
+        page.run("localStorage.open = 'yes'").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User updated.").await;
+
+        page.run("delete localStorage.open").await;
+        page.click("[aria-label='Remove mary-jane']").await;
+        page.click("[data-testid=confirm-remove]").await;
+        page.sees("The service is not available now.").await;
+        page.shows("[data-testid=confirm-remove][aria-disabled=false]").await;
+        page.run("localStorage.open = 'yes'").await;
+        page.click("[data-testid=confirm-remove]").await;
+        page.sees("User removed.").await;
+        page.hides("[aria-label='Remove mary-jane']").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_cannot_log_out_is_told_so() {
+    visit("cannot_log_out", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.answer("/auth/logout", LATE_FAULT).await;
+        page.click("[data-testid=nav-logout]").await;
+        page.sees("You are still logged in. The service is not available now.").await;
+        page.run("localStorage.open = 'yes'").await;
+        page.click("[data-testid=nav-logout]").await;
+        page.sees("You have logged out.").await;
+    })
+    .await;
+}

@@ -174,3 +174,56 @@ async fn a_password_is_as_it_was_after_two_clicks() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_own_account_is_edited_and_removed_once_for_two_clicks() {
+    visit("twice_on_profile", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.follow("User status").await;
+        page.shows("[data-testid=sessions] li").await;
+        for button in ["edit", "remove"] {
+            page.double_click(&format!("[data-testid=profile] ~ .actions [data-testid={button}]"))
+                .await;
+            page.shows("[data-testid=dialog]").await;
+            assert_eq!(page.count("[data-testid=dialog]").await, 1);
+            page.double_click("[data-testid=cancel]").await;
+            page.hides("[data-testid=dialog]").await;
+        }
+        let users = visit.api.get("/users").await.ok(200);
+        page.answer(&format!("/users/{}", users[0]["id"]), LATE_OR_NOT).await;
+        page.run("localStorage.open = 'yes'").await;
+        page.click("[data-testid=remove]").await;
+        page.double_click("[data-testid=confirm-remove]").await;
+        page.sees("Your account was removed.").await;
+        assert_eq!(page.run("return localStorage.asked").await, "1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_second_click_is_not_for_what_has_come_in_the_way_of_the_first() {
+    visit("slow_double_click", |visit| async move {
+        visit.register("michael").await;
+        for agent in ["curl/8.9.1", "Wget/1.24", "HTTPie/3.2"] {
+            let body = json!({"email": "michael@example.com", "password": PASSWORD});
+            let login = visit.api.post("/auth/login").header("user-agent", agent);
+            login.json(body).await.ok(200);
+        }
+        visit.sign_in("michael").await;
+        let page = &visit.page;
+        page.follow("User status").await;
+        let sessions = async || page.count("[data-testid=sessions] li").await;
+        page.until("four sessions", async || sessions().await == 4).await;
+        // Between the two clicks the row goes, and the next one takes its place.
+        page.click_slowly_twice("[aria-label='Log out HTTPie']").await;
+        page.sees("That session has ended.").await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert_eq!(sessions().await, 3);
+
+        // The button to log in comes where the one to log out was.
+        page.click_slowly_twice("[data-testid=nav-logout]").await;
+        page.sees("You have logged out.").await;
+    })
+    .await;
+}

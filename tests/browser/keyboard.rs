@@ -276,3 +276,91 @@ async fn a_person_tries_again_without_a_mouse() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_guest_is_led_to_the_sign_in_and_back_without_a_mouse() {
+    visit("keyboard_led", |visit| async move {
+        visit.register("michael").await;
+        let page = &visit.page;
+        page.open("/nowhere").await;
+        page.shows("[data-testid=not-found]").await;
+        page.tab_to("[data-testid=not-found] a").await;
+        page.keys(ENTER).await;
+        page.is_at("/").await;
+        page.open("/status").await;
+        page.is_at("/login").await;
+        page.tab_to("#email").await;
+        page.keys("michael@example.com").await;
+        page.tab_to("#password").await;
+        page.keys(PASSWORD).await;
+        page.tab_to("[aria-controls=password]").await;
+        for kind in ["text", "password"] {
+            page.keys(ENTER).await;
+            page.shows(&format!("#password[type={kind}]")).await;
+            assert!(page.has_focus("[aria-controls=password]").await);
+        }
+        page.tab_to("[data-testid=submit]").await;
+        page.keys(" ").await;
+        page.is_at("/status").await;
+        page.until("the heading has the focus", async || page.has_focus("h1").await).await;
+
+        // A session that ends leads there and back, too, and to what was being typed.
+        page.tab_to("[data-testid=edit]").await;
+        page.keys(ENTER).await;
+        page.shows("[data-testid=dialog]").await;
+        page.until("the field has the focus", async || page.has_focus("#username").await).await;
+        page.keys("-angelo").await;
+        visit.execute("DELETE FROM sessions").await;
+        page.keys(ENTER).await;
+        page.is_at("/login").await;
+        page.until("the heading has the focus", async || page.has_focus("h1").await).await;
+        page.tab_to("#email").await;
+        page.keys("michael@example.com").await;
+        page.tab_to("#password").await;
+        page.keys(PASSWORD).await;
+        page.keys(ENTER).await;
+        page.is_at("/status").await;
+        page.until("the field has the focus", async || page.has_focus("#username").await).await;
+        assert_eq!(page.value("username").await, "michael-angelo");
+        page.keys(ENTER).await;
+        page.sees("User updated.").await;
+        page.until("the focus is on the page", async || page.has_focus("main *").await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_logs_out_by_every_way_without_a_mouse() {
+    visit("keyboard_out", |visit| async move {
+        visit.register("michael").await;
+        let page = &visit.page;
+        for button in
+            ["[data-testid=sessions] [data-testid=end-session]", "[data-testid=logout-everywhere]"]
+        {
+            visit.sign_in("michael").await;
+            page.follow("User status").await;
+            page.shows("[data-testid=sessions] li").await;
+            page.tab_to(button).await;
+            page.keys(ENTER).await;
+            page.sees("You have logged out.").await;
+            page.is_at("/login").await;
+            page.until("the heading has the focus", async || page.has_focus("h1").await).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_page_is_loaded_anew_after_a_failure_without_a_mouse() {
+    visit("keyboard_failure", |visit| async move {
+        let page = &visit.page;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.run("document.documentElement.setAttribute('data-failed', '')").await;
+        page.tab_to("#failure a").await;
+        page.keys(ENTER).await;
+        page.shows(".prose").await;
+        page.hides("#failure").await;
+    })
+    .await;
+}

@@ -1,7 +1,7 @@
 //! Pages, their addresses and titles.
 
 use contract::paths::PAGES;
-use tests::browser::visit;
+use tests::browser::{Visit, visit};
 
 #[tokio::test]
 async fn every_page_can_be_opened_by_its_address() {
@@ -107,6 +107,27 @@ async fn the_title_follows_the_page() {
 }
 
 #[tokio::test]
+async fn an_application_that_does_not_start_says_so() {
+    visit("does_not_start", |visit| async move {
+        let page = &visit.page;
+        let hindrance = "if (localStorage.hindered) { \
+            WebAssembly.instantiateStreaming = WebAssembly.instantiate = \
+                () => Promise.reject(new Error('hindered')); \
+            addEventListener('error', event => event.preventDefault()); }";
+        page.before_each_page(hindrance).await;
+        page.open("/about").await;
+        page.shows(".prose").await;
+        page.run("localStorage.hindered = 'yes'").await;
+        page.reload().await;
+        page.sees("Something went wrong").await;
+        page.run("localStorage.clear()").await;
+        page.click("#failure a").await;
+        page.shows(".prose").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_a_failure_the_page_can_be_loaded_anew() {
     visit("failure_card", |visit| async move {
         let page = &visit.page;
@@ -118,6 +139,56 @@ async fn after_a_failure_the_page_can_be_loaded_anew() {
         page.click("#failure a").await;
         page.shows(".prose").await;
         assert_eq!(page.run("return window.stillHere").await, serde_json::json!(null));
+    })
+    .await;
+}
+
+/// Goes through all pages by links, back, forward, and loads each anew on the way.
+async fn go_through(visit: &Visit, pages: &[(&str, &str, &str)]) {
+    let page = &visit.page;
+    let is_on = async |(_, path, title): &(&str, &str, &str)| {
+        page.is_at(path).await;
+        page.until(title, async || page.text_of("h1").await == *title).await;
+        page.until("one page is shown", async || page.count("h1").await == 1).await;
+    };
+    page.open("/nowhere").await;
+    page.shows("[data-testid=not-found]").await;
+    for there in pages {
+        page.click(there.0).await;
+        is_on(there).await;
+    }
+    for there in pages.iter().rev().skip(1) {
+        page.back().await;
+        is_on(there).await;
+        page.reload().await;
+        is_on(there).await;
+    }
+    page.back().await;
+    page.shows("[data-testid=not-found]").await;
+    page.reload().await;
+    page.shows("[data-testid=not-found]").await;
+    for there in pages {
+        page.forward().await;
+        is_on(there).await;
+        page.reload().await;
+        is_on(there).await;
+    }
+}
+
+#[tokio::test]
+async fn back_forward_and_reload_find_every_page() {
+    visit("back_forward_reload", |visit| async move {
+        let (users, about) = (
+            ("[data-testid=nav-users]", "/", "Users"),
+            ("[data-testid=nav-about]", "/about", "About"),
+        );
+        let register = ("[data-testid=nav-register]", "/register", "Register");
+        let login = ("[data-testid=nav-login]", "/login", "Log in");
+        go_through(&visit, &[users, about, register, login]).await;
+        visit.arrive("michael").await;
+        let status = ("[data-testid=nav-status]", "/status", "User status");
+        go_through(&visit, &[users, status, about, status]).await;
+        visit.page.sees("michael@example.com").await;
     })
     .await;
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
 use serde_json::json;
-use tests::{PASSWORD, browser::visit};
+use tests::{
+    PASSWORD,
+    browser::{Page, visit},
+};
 
 /// Longer than an access token is good for.
 const A_WHILE: Duration = Duration::from_mins(20);
@@ -371,6 +374,129 @@ async fn a_session_that_ends_while_others_are_ended_says_so_once() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             page.sees("Your session has ended. Please log in again.").await;
             assert_eq!(page.count("[data-testid=message]").await, 1);
+        }
+    })
+    .await;
+}
+
+/// Signs in where the person has been led to.
+async fn sign_in_again(page: &Page, name: &str) {
+    page.is_at("/login").await;
+    page.fill("email", &format!("{name}@example.com")).await;
+    page.fill("password", PASSWORD).await;
+    page.follow("Log in").await;
+    page.shows("[data-testid=nav-logout]").await;
+}
+
+#[tokio::test]
+async fn what_was_typed_in_a_dialog_waits_for_the_person_to_sign_in_again() {
+    visit("typed_text_waits", |visit| async move {
+        visit.register("boss").await;
+        visit.promote("boss").await;
+        visit.sign_in("boss").await;
+        let page = &visit.page;
+        page.click("[data-testid=add-user]").await;
+        page.fill("username", "mary").await;
+        page.fill("email", "mary@example.com").await;
+        page.fill("password", "the first password").await;
+        visit.execute("DELETE FROM sessions").await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("Your session has ended. Please log in again.").await;
+        let kept =
+            page.run("return JSON.stringify([{...localStorage}, {...sessionStorage}])").await;
+        assert!(!kept.as_str().unwrap().contains("mary"), "{kept}");
+
+        sign_in_again(page, "boss").await;
+        page.is_at("/").await;
+        page.shows("[data-testid=dialog] [data-testid=user-form]").await;
+        assert_eq!(page.value("username").await, "mary");
+        assert_eq!(page.value("email").await, "mary@example.com");
+        assert_eq!(page.value("password").await, "", "passwords are kept nowhere");
+        page.fill("password", PASSWORD).await;
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User added.").await;
+        page.hides("[data-testid=dialog]").await;
+
+        // The same on another page, where another tab has found out.
+        page.follow("User status").await;
+        page.click("[data-testid=profile] ~ .actions [data-testid=edit]").await;
+        page.fill("username", "the-boss").await;
+        page.hear(&json!("Ended")).await;
+        sign_in_again(page, "boss").await;
+        page.is_at("/status").await;
+        page.sees("Edit boss").await;
+        assert_eq!(page.value("username").await, "the-boss");
+        page.click("[data-testid=user-form] [data-testid=submit]").await;
+        page.sees("User updated.").await;
+        assert_eq!(page.text_of("[data-testid=profile-username]").await, "the-boss");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_typed_in_a_dialog_waits_for_nobody_else() {
+    visit("typed_text_is_private", |visit| async move {
+        visit.register("mary").await;
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        page.follow("User status").await;
+        let edit = "[data-testid=profile] ~ .actions [data-testid=edit]";
+        page.click(edit).await;
+        page.fill("username", "mike").await;
+        // What the person closes is not kept, either.
+        page.click("[data-testid=cancel]").await;
+        page.hides("[data-testid=dialog]").await;
+        for (name, dialogs) in [("michael", 0), ("mary", 0), ("michael", 0)] {
+            page.hear(&json!("Ended")).await;
+            sign_in_again(page, name).await;
+            page.is_at("/status").await;
+            page.sees(&format!("{name}@example.com")).await;
+            assert_eq!(page.count("[data-testid=dialog]").await, dialogs, "{name}");
+            if name == "michael" {
+                page.click(edit).await;
+                page.fill("username", "mike").await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_told_in_both_tabs() {
+    visit("ends_in_both_tabs", |visit| async move {
+        visit.arrive("michael").await;
+        let page = &visit.page;
+        let (first, second) = page.second_tab().await;
+        page.switch_to(&second).await;
+        page.open("/status").await;
+        page.shows("[data-testid=sessions] li").await;
+        visit.execute("DELETE FROM sessions").await;
+        page.follow("Log out everywhere").await;
+        page.shows("[data-testid=nav-login]").await;
+        page.switch_to(&first).await;
+        page.shows("[data-testid=nav-login]").await;
+
+        page.open("/login").await;
+        sign_in_again(page, "michael").await;
+        page.switch_to(&second).await;
+        page.shows("[data-testid=nav-logout]").await;
+        page.follow("User status").await;
+        page.shows("[data-testid=sessions] li").await;
+        visit.execute("DELETE FROM sessions").await;
+        page.switch_to(&first).await;
+        page.follow("User status").await;
+        for tab in [&first, &second] {
+            page.switch_to(tab).await;
+            page.is_at("/login").await;
+            page.sees("Your session has ended. Please log in again.").await;
+            assert_eq!(page.count("[data-testid=message]").await, 1);
+        }
+        // And who signs in again is back in both.
+        sign_in_again(page, "michael").await;
+        for tab in [&second, &first] {
+            page.switch_to(tab).await;
+            page.is_at("/status").await;
+            page.sees("michael@example.com").await;
         }
     })
     .await;

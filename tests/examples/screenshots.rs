@@ -77,6 +77,9 @@ impl Album {
     }
 }
 
+/// With a digit behind it the longest name that there can be, and nowhere to break it.
+const LONGEST: &str = "WolfeschlegelsteinhausenbergerdorffWelchevoralternwarengewissen";
+
 /// Adds `count` users whose names begin with `name`.
 async fn add(visit: &Visit, name: &str, count: u32) {
     let sql = format!(
@@ -108,6 +111,7 @@ async fn guest(visit: &Visit, album: &Album) {
     page.open("/").await;
     album.take(page, "users-one", "[data-testid=users] time").await;
 
+    add(visit, LONGEST, 1).await;
     add(visit, "somebody.with-a-long-name-", 10).await;
     add(visit, "user-", 10_000).await;
     page.open("/").await;
@@ -156,8 +160,29 @@ async fn member(visit: &Visit, album: &Album) {
     page.go_offline(true).await;
     album.take(page, "status-offline", "[data-testid=offline]").await;
     page.go_offline(false).await;
-    page.click("[data-testid=remove]").await;
-    album.take(page, "status-remove", "[data-testid=dialog]").await;
+    page.fill("current_password", "not the password").await;
+    page.fill("new_password", "not-a-very-short-password").await;
+    page.click("[data-testid=password-form] [data-testid=submit]").await;
+    album.take(page, "status-password-refused", "#current_password[aria-invalid=true]").await;
+    page.fill("current_password", PASSWORD).await;
+    page.click("[data-testid=password-form] [data-testid=submit]").await;
+    album.take(page, "status-password-changed", "[data-testid=message]").await;
+    for (button, name) in [("edit", "edit"), ("remove", "remove")] {
+        page.click(&format!("[data-testid=profile] ~ .actions [data-testid={button}]")).await;
+        album.take(page, &format!("status-{name}"), "[data-testid=dialog]").await;
+        page.click("[data-testid=cancel]").await;
+        page.hides("[data-testid=dialog]").await;
+    }
+    visit.execute("ALTER TABLE sessions RENAME TO away").await;
+    page.follow("Users").await;
+    page.follow("User status").await;
+    album.take(page, "status-sessions-error", "[data-testid=sessions-problem]:not(:empty)").await;
+    visit.execute("ALTER TABLE away RENAME TO sessions").await;
+    page.answer("/auth/refresh", "() => new Promise(() => {})").await;
+    page.open("/status").await;
+    album.take(page, "status-loading", ".skeleton").await;
+    page.hear(&json!("Ended")).await;
+    album.take(page, "login-session-ended", "[data-testid=message]").await;
 }
 
 async fn admin(visit: &Visit, album: &Album) {
@@ -166,6 +191,7 @@ async fn admin(visit: &Visit, album: &Album) {
     visit.promote("boss").await;
     add(visit, "somebody.with-a-long-name-", 2).await;
     add(visit, "user-", 5).await;
+    add(visit, LONGEST, 1).await;
     visit.sign_in("boss").await;
     page.open("/").await;
     album.take(page, "users-admin", "[data-testid=edit]").await;
@@ -173,10 +199,32 @@ async fn admin(visit: &Visit, album: &Album) {
         ("[data-testid=add-user]", "add"),
         ("[aria-label='Edit user-1']", "edit"),
         ("[aria-label='Remove user-1']", "remove"),
+        (&format!("[aria-label='Remove {LONGEST}1']"), "remove-longest"),
     ] {
         page.click(button).await;
         album.take(page, &format!("users-admin-{name}"), "[data-testid=dialog]").await;
         page.click("[data-testid=cancel]").await;
         page.hides("[data-testid=dialog]").await;
     }
+    page.click("[data-testid=add-user]").await;
+    page.click("[data-testid=user-form] [data-testid=submit]").await;
+    album.take(page, "users-admin-add-errors", "#username[aria-invalid=true]").await;
+    page.click("[data-testid=cancel]").await;
+    page.hides("[data-testid=dialog]").await;
+    page.click("[aria-label='Remove boss']").await;
+    page.click("[data-testid=confirm-remove]").await;
+    album.take(page, "users-admin-remove-refused", "[data-testid=form-problem]:not(:empty)").await;
+    page.click("[data-testid=cancel]").await;
+    page.hides("[data-testid=dialog]").await;
+    page.click("[aria-label='Remove user-1']").await;
+    page.click("[data-testid=confirm-remove]").await;
+    album.take(page, "users-admin-removed", "[data-testid=message]").await;
+    page.run("document.documentElement.dir = 'rtl'").await;
+    album.take(page, "users-admin-right-to-left", "[data-testid=edit]").await;
+    page.run("document.documentElement.dir = 'ltr'").await;
+    page.fill("search", "user-").await;
+    visit.execute("ALTER TABLE users RENAME TO away").await;
+    page.fill("search", "some").await;
+    page.hides("[aria-label='Edit user-2']").await;
+    album.take(page, "users-admin-error", "[data-testid=try-again]").await;
 }

@@ -283,6 +283,15 @@ impl Page {
         self.browser.action_chain().double_click_element(&element).perform().await.unwrap();
     }
 
+    /// Clicks twice at one place, with so much time between that the page may have changed there.
+    pub async fn click_slowly_twice(&self, css: &str) {
+        let element = self.find(By::Css(css)).await;
+        // A move to where it is already takes a quarter of a second.
+        let clicks =
+            self.browser.action_chain().click_element(&element).move_by_offset(0, 0).click();
+        clicks.perform().await.unwrap();
+    }
+
     /// Clicks the link or button that says this; in the page's main part first.
     pub async fn follow(&self, text: &str) {
         let said = format!("normalize-space() = '{text}'");

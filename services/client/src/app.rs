@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     browser,
-    components::{Navigation, follow, live, word},
+    components::{Interrupted, Navigation, follow, live, word},
     messages::{MessageRegion, Messages},
     pages::{About, Login, NewcomersEmail, NotFound, Register, Status, UserList, Users},
     router::Router,
@@ -25,6 +25,7 @@ pub(crate) fn App() -> impl IntoView {
     provide_context(router);
     provide_context(session);
     provide_context(NewcomersEmail::new());
+    provide_context(Interrupted::new());
     // It outlives its page, which so comes back as it was left.
     provide_context(UserList::new(session));
     keep_the_door(router, session, messages);

@@ -8,9 +8,9 @@ use leptos::{
     prelude::{RwSignal, Set, document, window, window_event_listener},
     task::spawn_local,
 };
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{FocusOptions, HtmlElement, Location, Storage, VisibilityState};
+use web_sys::{FocusOptions, HtmlElement, Location, MouseEvent, Storage, VisibilityState};
 
 /// The element that the application lives in.
 pub(crate) fn root() -> Option<HtmlElement> {
@@ -78,6 +78,25 @@ pub(crate) fn online() -> RwSignal<bool> {
     drop(window_event_listener(ev::online, move |_| online.set(true)));
     drop(window_event_listener(ev::offline, move |_| online.set(false)));
     online
+}
+
+/// Has the second of two quick clicks reach only what the first has hit: it is not meant for what has
+/// come in its place meanwhile.
+pub(crate) fn guard_second_clicks() {
+    let mut first = None;
+    let guard = Closure::<dyn FnMut(MouseEvent)>::new(move |event: MouseEvent| {
+        if event.detail() < 2 {
+            first = event.target();
+        } else if event.target() != first {
+            event.prevent_default();
+            event.stop_propagation();
+        }
+    });
+    let listener = guard.as_ref().unchecked_ref();
+    // Ahead of all others; it fails only for a listener that is none.
+    let _ = window().add_event_listener_with_callback_and_bool("click", listener, true);
+    // It listens as long as the page lives.
+    guard.forget();
 }
 
 /// The time since 1970, by the device's clock.

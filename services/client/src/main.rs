@@ -55,6 +55,7 @@ fn main() {
         web_sys::console::error_1(&fault.to_string().into());
         browser::show_failure();
     }));
+    browser::guard_second_clicks();
     if let Some(root) = browser::root() {
         // The static shell has done its work.
         root.set_text_content(None);

@@ -80,8 +80,11 @@ fn bundle(options: &Options, scratch: &Path) -> Result<()> {
     let script = site.asset(STEM, "js", script.as_bytes())?;
     let wasm = site.asset(STEM, "wasm", &wasm)?;
     let boot = site.asset("boot", "js", page::boot(&script, &wasm).as_bytes())?;
-    let styles = match fs::read(options.client.join("styles.css")) {
-        Ok(styles) => Some(site.asset("styles", "css", &styles)?),
+    let styles = match fs::read_to_string(options.client.join("styles.css")) {
+        Ok(styles) if options.release => {
+            Some(site.asset("styles", "css", bare(&styles).as_bytes())?)
+        }
+        Ok(styles) => Some(site.asset("styles", "css", styles.as_bytes())?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).context("styles.css cannot be read"),
     };
@@ -169,6 +172,20 @@ fn shorten(script: &str, wasm: &[u8]) -> Result<(String, Vec<u8>)> {
     Ok((script, module.emit_wasm()))
 }
 
+/// The styles without comments, indentation and empty lines.
+fn bare(styles: &str) -> String {
+    let mut parts = styles.split("/*");
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once("*/").map_or("", |(_, after)| after));
+    let styles: String = std::iter::once(first).chain(rest).collect();
+    styles
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
 /// The module that wasm-bindgen made. Scripts that crates bring along lie beside it; their
 /// directory gets their hash, and the module's imports follow.
 fn with_snippets(site: &mut Site, scratch: &Path) -> Result<String> {
@@ -208,4 +225,16 @@ fn tree(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn styles_lose_what_only_their_authors_read() {
+        let styles = "/* One. */\n\na {\n  color: red; /* Two,\n  lines. */\n}\n";
+        assert_eq!(bare(styles), "a {\ncolor: red;\n}\n");
+        assert_eq!(bare("a {}"), "a {}\n");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod avatar;
 mod dialog;
+mod failed;
 mod live;
 mod navigation;
 pub(crate) mod page;
@@ -16,6 +17,7 @@ mod user_table;
 pub(crate) use self::{
     avatar::Avatar,
     dialog::{Dialog, DialogHandle},
+    failed::failed,
     live::{fact, flag, follow, live, text, word},
     navigation::Navigation,
     page::Page,
@@ -23,7 +25,7 @@ pub(crate) use self::{
     remove_user::RemoveUser,
     session_list::SessionList,
     sign_out::SignOut,
-    user_dialog::{UserAction, UserDialog},
+    user_dialog::{Interrupted, UserAction, UserDialog},
     user_form::{UserForm, password_hint, username_hint},
     user_table::UserTable,
 };

@@ -3,7 +3,7 @@
 use contract::{ErrorCode, Session as SessionInfo};
 use leptos::{html, prelude::*, task::spawn_local};
 
-use super::{SignOut, fact, flag, follow, live, text};
+use super::{SignOut, fact, failed, flag, follow, live};
 use crate::{
     api, browser,
     messages::{Kind, Messages},
@@ -48,32 +48,9 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
 
     let has_others =
         fact(move || sessions.with(|list| list.iter().flatten().any(|session| !session.current)));
-    let problem = Memo::new(move |_| reading.problem());
 
     view! {
-        <p class="problem" role="alert" data-testid="sessions-problem">
-            {text(move || problem.get().unwrap_or_default())}
-        </p>
-        {live(move || {
-            problem.with(Option::is_some).then(|| {
-                let try_again = move |_| {
-                    if !untrack(|| reading.is_busy()) {
-                        load();
-                    }
-                };
-                view! {
-                    <button
-                        type="button"
-                        data-testid="try-again"
-                        aria-disabled=flag(move || reading.is_busy())
-                        on:click=try_again
-                    >
-                        "Try again"
-                    </button>
-                }
-                .into_any()
-            })
-        })}
+        {failed(reading, "sessions-problem", load)}
         <ul
             class="sessions"
             tabindex="-1"
@@ -81,10 +58,12 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
             aria-busy=flag(move || reading.is_busy())
             node_ref=list
         >
-            {live(move || {
-                let item = |info| view! { <SessionItem info on_ended /> }.into_any();
-                Some(sessions.get()?.into_iter().map(item).collect::<Vec<_>>().into_any())
-            })}
+            // Each keeps its row: one that took over another's would get its second click.
+            <For
+                each=move || sessions.get().unwrap_or_default()
+                key=|info| (info.id, info.last_used_date.clone())
+                children=move |info| view! { <SessionItem info on_ended /> }.into_any()
+            />
         </ul>
         <div class="actions">
             {live(move || has_others.get().then(|| view! { <EndOthers on_ended /> }.into_any()))}

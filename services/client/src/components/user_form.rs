@@ -1,9 +1,13 @@
 //! The form that adds a user or changes one.
 
-use contract::{NewUser, Password, UpdateUser, User, Username};
+use contract::{NewUser, Password, UpdateUser, Username};
 use leptos::prelude::*;
 
-use super::{DialogHandle, dialog::Cancel, user_dialog::Consequences};
+use super::{
+    DialogHandle,
+    dialog::Cancel,
+    user_dialog::{Consequences, Draft, Interrupted},
+};
 use crate::{
     api,
     forms::{FormFrame, FormState, Kind, TextField},
@@ -23,16 +27,18 @@ pub(crate) fn password_hint() -> String {
     )
 }
 
-/// Changes `user`, or adds one where there is none; lives in a dialog, which it closes.
+/// Changes the user of `draft`, or adds one where there is none; lives in a dialog, which it closes.
 #[component]
-pub(crate) fn UserForm(#[prop(into)] user: Option<User>) -> impl IntoView {
+pub(crate) fn UserForm(draft: Draft) -> impl IntoView {
     let session = expect_context::<Session>();
     let dialog = expect_context::<DialogHandle>();
     let consequences = Consequences::here();
     let cancel = view! { <Cancel /> }.into_any();
+    let user = draft.user.as_ref().map(|user| user.id);
     match user {
         None => {
             let form = FormState::new::<NewUser>(&["username", "email", "password"]);
+            take_up(form, draft);
             let add = move |user: NewUser| async move {
                 let user = api::add_user(session, &user).await?;
                 dialog.close();
@@ -55,10 +61,9 @@ pub(crate) fn UserForm(#[prop(into)] user: Option<User>) -> impl IntoView {
             }
             .into_any()
         }
-        Some(User { id, username, email, .. }) => {
-            let form = FormState::new::<UpdateUser>(&["username", "email"])
-                .with("username", &username)
-                .with("email", &email.unwrap_or_default());
+        Some(id) => {
+            let form = FormState::new::<UpdateUser>(&["username", "email"]);
+            take_up(form, draft);
             let own = session.user_id() == Some(id);
             let update = move |user: UpdateUser| async move {
                 let user = api::update_user(session, id, &user).await?;
@@ -74,6 +79,22 @@ pub(crate) fn UserForm(#[prop(into)] user: Option<User>) -> impl IntoView {
             .into_any()
         }
     }
+}
+
+/// Fills `form` with `draft`, and keeps what was typed should the session end before it is sent.
+fn take_up(form: FormState, draft: Draft) {
+    let session = expect_context::<Session>();
+    let interrupted = expect_context::<Interrupted>();
+    let author = session.user_id();
+    let form = form.with("username", &draft.username).with("email", &draft.email);
+    on_cleanup(move || {
+        if let Some(author) = author
+            && session.user_id() != Some(author)
+        {
+            let (username, email) = (form.text("username"), form.text("email"));
+            interrupted.keep(author, Draft { username, email, ..draft });
+        }
+    });
 }
 
 /// Name and address. A browser may offer the person's `own` ones, and nobody else's.

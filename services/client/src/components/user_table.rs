@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Avatar, UserAction, fact, flag, live, text, word};
+use super::{Avatar, UserAction, fact, failed, flag, live, text, word};
 use crate::{
     browser,
     pages::{Entry, UserList},
@@ -28,8 +28,7 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
     });
     let is_member = fact(move || me.get().is_some());
     let is_admin = fact(move || me.get().is_some_and(|me| me.is_admin));
-    let problem = Memo::new(move |_| list.problem());
-    let has_none = fact(move || list.len() == 0 && problem.with(Option::is_none));
+    let has_none = fact(move || list.len() == 0 && list.problem().is_none());
     let is_waiting = fact(move || has_none.get() && list.is_loading());
     let is_empty = fact(move || has_none.get() && !list.is_loading());
 
@@ -39,32 +38,19 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
         is_empty.get().then(|| {
             let prefix = list.shown_prefix();
             let text = if prefix.is_empty() {
-                "There are no users yet. Register, and be the first.".to_owned()
+                view! {
+                    "There are no users yet. "
+                    <a href="/register">"Register"</a>
+                    ", and be the first."
+                }
+                .into_any()
             } else {
-                format!("No name begins with “{prefix}”.")
+                format!("No name begins with “{prefix}”.").into_any()
             };
             view! {
                 <p class="nothing" data-testid="nobody">
                     {text}
                 </p>
-            }
-            .into_any()
-        })
-    });
-    let failed = live(move || {
-        problem.get().map(|problem| {
-            view! {
-                <p>
-                    {problem}
-                </p>
-                <button
-                    type="button"
-                    data-testid="try-again"
-                    aria-disabled=flag(move || list.is_loading())
-                    on:click=move |_| list.try_again()
-                >
-                    "Try again"
-                </button>
             }
             .into_any()
         })
@@ -102,11 +88,11 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
                         let email = || view! { <th role="columnheader" scope="col">"Email"</th> };
                         is_admin.get().then(|| email().into_any())
                     })}
-                    <th role="columnheader" scope="col">"Joined"</th>
+                    <th role="columnheader" scope="col" class="joined">"Joined"</th>
                     {live(move || {
                         is_member.get().then(|| {
                             view! {
-                                <th role="columnheader" scope="col">
+                                <th role="columnheader" scope="col" class="row-actions">
                                     <span class="out-of-sight">"Actions"</span>
                                 </th>
                             }
@@ -125,9 +111,7 @@ pub(crate) fn UserTable(list: UserList, action: RwSignal<Option<UserAction>>) ->
             </tbody>
         </table>
         <div role="status">{nobody}</div>
-        <div class="failed" role="alert" data-testid="users-problem">
-            {failed}
-        </div>
+        {failed(list.reading(), "users-problem", move || list.try_again())}
         <p class="hint" tabindex="-1" role="status" data-testid="users-count" node_ref=list.count()>
             {text(move || summary(list))}
         </p>
@@ -192,7 +176,7 @@ fn row(
             {live(move || {
                 let buttons = || {
                     [
-                        button("edit", "Edit", UserAction::Edit),
+                        button("edit", "Edit", UserAction::edit),
                         button("remove", "Remove", UserAction::Remove),
                     ]
                     .into_any()

@@ -81,6 +81,11 @@ impl FormState {
         self
     }
 
+    /// What is typed in the field `name`; not reactive.
+    pub(crate) fn text(self, name: &str) -> String {
+        self.field(name).map(|field| field.value.get_untracked()).unwrap_or_default()
+    }
+
     /// Empties the form, after it was sent.
     pub(crate) fn reset(self) {
         // None are left where the page has gone meanwhile.

@@ -69,7 +69,7 @@ fn Account() -> impl IntoView {
                 <dd>{joined}</dd>
             </dl>
             <div class="actions">
-                <button type="button" data-testid="edit" on:click=open(UserAction::Edit)>
+                <button type="button" data-testid="edit" on:click=open(UserAction::edit)>
                     "Edit"
                 </button>
                 <button

@@ -113,6 +113,11 @@ impl UserList {
         self.reading.is_busy()
     }
 
+    /// How the reading of it goes.
+    pub(crate) fn reading(self) -> Reading {
+        self.reading
+    }
+
     /// Why the list could not be read; reactive.
     pub(crate) fn problem(self) -> Option<String> {
         self.reading.problem()
@@ -149,9 +154,7 @@ impl UserList {
 
     /// Tries again what could not be read.
     pub(crate) fn try_again(self) {
-        if let Some(part) = self.part.get_value()
-            && !untrack(|| self.is_loading())
-        {
+        if let Some(part) = self.part.get_value() {
             self.load(part);
         }
     }

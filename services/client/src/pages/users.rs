@@ -36,9 +36,6 @@ pub(crate) fn Users() -> impl IntoView {
         }
         let is_first = before.is_none();
         let is_another = before.replace(reader) != Some(reader);
-        if is_another && !is_first {
-            action.set(None);
-        }
         match reader {
             // Who comes back finds the list as they left it.
             Some(reader) if is_another => {
@@ -69,7 +66,7 @@ fn add_button(action: RwSignal<Option<UserAction>>) -> AnyView {
             type="button"
             class="primary"
             data-testid="add-user"
-            on:click=move |_| action.set(Some(UserAction::Add))
+            on:click=move |_| action.set(Some(UserAction::add()))
         >
             "Add a user"
         </button>
