@@ -1,6 +1,12 @@
 //! What handlers share.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use actix_web::{HttpRequest, web::Data};
 use chrono::{DateTime, Utc};
@@ -38,6 +44,24 @@ pub(crate) struct Shared {
     pub(crate) addresses: AddressThrottle,
     /// None where nobody reads them.
     pub(crate) metrics: Option<Data<Metrics>>,
+    pub(crate) closing: Closing,
+}
+
+/// Whether the service has been asked to end. From then on each answer ends its connection, and says
+/// so, that no client sends one more request into a connection that is about to be closed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Closing(Arc<AtomicBool>);
+
+impl Closing {
+    /// From here on it has.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Deref for State {

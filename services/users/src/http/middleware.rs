@@ -9,7 +9,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode, Uri,
+        ConnectionType, StatusCode, Uri,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -58,7 +58,9 @@ pub(crate) async fn observe(
     let is_noise = path == paths::PING && !tracing::enabled!(Level::DEBUG);
     let span =
         if is_noise { Span::none() } else { tracing::info_span!("request", request_id = %id) };
-    let metrics = request.app_data::<Data<State>>().and_then(|state| state.metrics.clone());
+    // The worker's own: to count it costs nothing.
+    let state = request.app_data::<Data<State>>().cloned();
+    let metrics = state.as_ref().and_then(|state| state.metrics.clone());
     // Of a request that is cut off nothing is left to ask for it.
     let pattern = metrics.as_ref().and_then(|_| request.match_pattern());
     let unread = Unread::of(&mut request);
@@ -90,12 +92,16 @@ pub(crate) async fn observe(
             "request"
         );
     };
+    let closing = state.is_some_and(|state| state.closing.has_begun());
     match answer {
         Ok(response) => {
             let response = response.map_into_boxed_body();
             let mut response = span.in_scope(|| with_problem(response, &id));
             note(Some(response.request()), response.status());
             add_headers(response.headers_mut(), &id, client.https);
+            if closing {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             Ok(response.map_body(|_, body| hold(body)))
         }
         // No handler's: those come as responses.
@@ -103,6 +109,9 @@ pub(crate) async fn observe(
             let mut response = span.in_scope(|| problem_of(&error, &id));
             note(None, response.status());
             add_headers(response.headers_mut(), &id, client.https);
+            if closing {
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
             let response = response.map_body(|_, body| hold(body));
             Err(InternalError::from_response(error, response).into())
         }
