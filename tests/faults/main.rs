@@ -18,6 +18,7 @@ mod disk;
 mod haproxy;
 mod link;
 mod load;
+mod pings;
 mod pool;
 mod rolling;
 mod service;
