@@ -4,6 +4,10 @@
 
 use std::{
     future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,6 +56,26 @@ pub(crate) struct Link {
     port: u16,
     weather: watch::Sender<Weather>,
     cuts: broadcast::Sender<Cut>,
+    trips: Arc<AtomicUsize>,
+}
+
+/// A direction of a connection, and how often somebody there has waited for the other side.
+struct Trips {
+    to_server: bool,
+    /// Whether what passed last went to the server.
+    last: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Trips {
+    /// Something passes. What goes to the server after an answer begins a round trip; what follows it
+    /// belongs to the same.
+    fn note(&self) {
+        let last = self.last.swap(self.to_server, Ordering::Relaxed);
+        if self.to_server && !last {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Link {
@@ -62,13 +86,21 @@ impl Link {
         let (weather, seen) = watch::channel(Weather::default());
         let cuts = broadcast::Sender::new(64);
         let cutting = cuts.clone();
+        let trips = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&trips);
         tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                open.spawn(connect(near, target, seen.clone(), cutting.subscribe()));
+                let (cuts, trips) = (cutting.subscribe(), Arc::clone(&counting));
+                open.spawn(connect(near, target, seen.clone(), cuts, trips));
             }
         });
-        Self { port, weather, cuts }
+        Self { port, weather, cuts, trips }
+    }
+
+    /// How often so far something was sent to the server and its answer waited for.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.trips.load(Ordering::Relaxed)
     }
 
     /// The address of the database behind it.
@@ -96,15 +128,21 @@ async fn connect(
     target: u16,
     weather: watch::Receiver<Weather>,
     mut cuts: broadcast::Receiver<Cut>,
+    count: Arc<AtomicUsize>,
 ) {
     let Ok(mut far) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     near.set_nodelay(true).unwrap();
     far.set_nodelay(true).unwrap();
     let cut = {
         let ((near_in, near_out), (far_in, far_out)) = (near.split(), far.split());
+        let last = Arc::new(AtomicBool::new(false));
+        let trips = |to_server| {
+            let (last, count) = (Arc::clone(&last), Arc::clone(&count));
+            Trips { to_server, last, count }
+        };
         tokio::select! {
-            () = pass(near_in, far_out, weather.clone()) => return,
-            () = pass(far_in, near_out, weather) => return,
+            () = pass(near_in, far_out, weather.clone(), trips(true)) => return,
+            () = pass(far_in, near_out, weather, trips(false)) => return,
             cut = cuts.recv() => cut.unwrap(),
         }
     };
@@ -127,9 +165,11 @@ async fn pass(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut weather: watch::Receiver<Weather>,
+    trips: Trips,
 ) {
     let mut piece = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
+        trips.note();
         let delay = weather.borrow().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;

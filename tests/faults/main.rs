@@ -21,6 +21,7 @@ mod load;
 mod pings;
 mod pool;
 mod rolling;
+mod round_trips;
 mod service;
 mod shutdown;
 mod tally;
