@@ -1,8 +1,17 @@
 //! The API on a PostgreSQL that testcontainers starts: the image that production resembles,
 //! through the crate that many people test with.
 //!
-//! One container for the suite, removed at its end; the next run removes what a killed one
+//! A container for each test, removed at its end; the next run removes what a killed one
 //! left, for the crate has no reaper.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "in a test suite a broken assumption must end the test"
+)]
+
+mod disk;
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +19,9 @@ use chrono::Utc;
 use serde_json::json;
 use testcontainers_modules::{
     postgres::Postgres,
-    testcontainers::{ImageExt, core::Mount, runners::AsyncRunner},
+    testcontainers::{
+        ContainerAsync, ContainerRequest, ImageExt, core::Mount, runners::AsyncRunner,
+    },
 };
 use tests::{
     Client, PASSWORD,
@@ -24,20 +35,30 @@ const LABEL: &str = "users.tests.process";
 /// The version in production and in `docker-compose.yml`.
 const TAG: &str = "17";
 
-#[tokio::test]
-async fn a_person_signs_up_and_in_on_the_image_that_production_resembles() {
-    remove_left_behind();
-    let container = Postgres::default()
+/// PostgreSQL with its data in memory.
+fn postgres() -> ContainerRequest<Postgres> {
+    Postgres::default()
         .with_tag(TAG)
         .with_label(LABEL, std::process::id().to_string())
         .with_mount(Mount::tmpfs_mount("/var/lib/postgresql/data"))
         .with_env_var("POSTGRES_INITDB_ARGS", "--no-sync")
-        .start()
-        .await
-        .expect("a container from postgres:17; `docker info` says whether Docker answers");
+}
+
+/// Starts it; gives its address, up to the database's name.
+async fn start(request: ContainerRequest<Postgres>) -> (ContainerAsync<Postgres>, String) {
+    remove_left_behind();
+    let container = request.start().await;
+    let container =
+        container.expect("a container from postgres:17; `docker info` says whether Docker answers");
     let host = container.get_host().await.unwrap();
     let port = container.get_host_port_ipv4(5432).await.unwrap();
-    let url = format!("postgres://postgres:postgres@{host}:{port}/postgres");
+    (container, format!("postgres://postgres:postgres@{host}:{port}"))
+}
+
+#[tokio::test]
+async fn a_person_signs_up_and_in_on_the_image_that_production_resembles() {
+    let (container, server) = start(postgres()).await;
+    let url = format!("{server}/postgres");
     migrate(&url).await;
     migrate(&url).await;
 

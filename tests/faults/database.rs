@@ -6,12 +6,14 @@ use crate::{
     link::Link,
     load::Load,
     service::{postgres, serve},
+    tally::Fault,
 };
 
 /// How many people are at work: more than there are connections to the database.
 const PEOPLE: usize = 16;
-/// How long all is well before and after.
-const BEFORE: Duration = Duration::from_secs(1);
+/// How many right answers come before something breaks, and at least as many after it.
+const RIGHT: usize = 1_000;
+/// How long is looked for what comes late after it.
 const AFTER: Duration = Duration::from_secs(3);
 /// How soon all must be right again.
 const RECOVERY: Duration = Duration::from_secs(2);
@@ -21,17 +23,19 @@ async fn killed_and_started_again() {
     let mut postgres = postgres().await;
     let serving = serve(&postgres.url(), &[]);
     let load = Load::start(&serving.client(), PEOPLE).await;
-    let mut mended = Instant::now();
+    let mut faults = Vec::new();
     for _ in 0..3 {
-        tokio::time::sleep(BEFORE).await;
+        load.more(RIGHT).await;
+        let broke = Instant::now();
         postgres.kill();
         tokio::time::sleep(Duration::from_secs(1)).await;
         postgres.start_again().await;
-        mended = Instant::now();
+        faults.push(Fault::since(broke));
     }
+    load.more(RIGHT).await;
     tokio::time::sleep(AFTER).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("PostgreSQL killed, three times", mended);
+    let recovery = tally.report("PostgreSQL killed, three times", &faults);
     assert!(tally.unavailable > 0 && recovery < RECOVERY, "{tally}");
 }
 
@@ -41,14 +45,16 @@ async fn frozen() {
     let postgres = postgres().await;
     let serving = serve(&postgres.url(), &[]);
     let load = Load::start(&serving.client(), PEOPLE).await;
-    tokio::time::sleep(BEFORE).await;
+    load.more(RIGHT).await;
+    let broke = Instant::now();
     postgres.freeze();
     tokio::time::sleep(Duration::from_secs(20)).await;
     postgres.thaw();
-    let mended = Instant::now();
+    let fault = Fault::since(broke);
+    load.more(RIGHT).await;
     tokio::time::sleep(AFTER).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("PostgreSQL frozen for 20 s", mended);
+    let recovery = tally.report("PostgreSQL frozen for 20 s", &[fault]);
     assert!(tally.unavailable > 0 && recovery < RECOVERY, "{tally}");
 }
 
@@ -59,14 +65,16 @@ async fn slow() {
     let link = Link::to(postgres.port()).await;
     let serving = serve(&link.url(), &[]);
     let load = Load::start(&serving.client(), PEOPLE).await;
-    tokio::time::sleep(BEFORE).await;
+    load.more(RIGHT).await;
+    let broke = Instant::now();
     link.delay(Duration::from_millis(50));
     tokio::time::sleep(Duration::from_secs(5)).await;
     link.delay(Duration::ZERO);
-    let mended = Instant::now();
+    let fault = Fault::since(broke);
+    load.more(RIGHT).await;
     tokio::time::sleep(AFTER).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("PostgreSQL 50 ms away", mended);
+    let recovery = tally.report("PostgreSQL 50 ms away for 5 s", &[fault]);
     assert_eq!(tally.failed(), 0, "{tally}");
     assert!(tally.slowest > Duration::from_millis(100) && recovery < RECOVERY, "{tally}");
 }
@@ -78,14 +86,16 @@ async fn very_slow() {
     let link = Link::to(postgres.port()).await;
     let serving = serve(&link.url(), &[("DATABASE_POOL_SIZE", "4")]);
     let load = Load::start(&serving.client(), PEOPLE).await;
-    tokio::time::sleep(BEFORE).await;
+    load.more(RIGHT).await;
+    let broke = Instant::now();
     link.delay(Duration::from_millis(1500));
     tokio::time::sleep(Duration::from_secs(10)).await;
     link.delay(Duration::ZERO);
-    let mended = Instant::now();
+    let fault = Fault::since(broke);
+    load.more(RIGHT).await;
     tokio::time::sleep(AFTER).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("PostgreSQL 1.5 s away", mended);
+    let recovery = tally.report("PostgreSQL 1.5 s away for 10 s", &[fault]);
     // What was under way when it ended has its own delays left to wait for.
     assert!(tally.unavailable > 0 && recovery < RECOVERY + Duration::from_secs(3), "{tally}");
 }

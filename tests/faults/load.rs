@@ -13,6 +13,7 @@ use tests::{Answer, Client, PASSWORD, http::Call};
 use tokio::task::JoinSet;
 
 use crate::{
+    pings::Pings,
     service::{Person, people},
     tally::{Outcome, Tally},
 };
@@ -28,11 +29,15 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A page that nobody changes.
 const PAGE: &str = "/users?limit=20";
 
-/// People at work, until they are told to stop.
+/// How long right answers may be waited for; far more than any fault's recovery takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// People at work, until they are told to stop; and somebody who does nothing but `/ping`.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
-    sent: Arc<AtomicUsize>,
+    right: Arc<AtomicUsize>,
     workers: JoinSet<(Tally, Worker)>,
+    pings: Pings,
 }
 
 impl Load {
@@ -40,40 +45,36 @@ impl Load {
     pub(crate) async fn start(client: &Client, count: usize) -> Self {
         let page = client.get(PAGE).await;
         let page = page.ok(200);
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, right) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut workers = JoinSet::new();
         for person in people(client, count).await {
-            let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
-            let worker = Worker::new(client.clone(), person, page.clone());
-            workers.spawn(worker.work(stop, sent));
+            let right = Arc::clone(&right);
+            let worker = Worker::new(client.clone(), person, page.clone(), right);
+            workers.spawn(worker.work(Arc::clone(&stop)));
         }
-        Self { stop, sent, workers }
+        Self { stop, right, workers, pings: Pings::start(client.base()) }
     }
 
-    /// How many requests have been sent so far.
-    pub(crate) fn sent(&self) -> usize {
-        self.sent.load(Ordering::Relaxed)
+    /// How many right answers have come so far.
+    pub(crate) fn right(&self) -> usize {
+        self.right.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many requests more have been sent.
+    /// Waits until so many right answers more have come.
     pub(crate) async fn more(&self, count: usize) {
-        let goal = self.sent() + count;
-        while self.sent() < goal {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let (begin, goal) = (Instant::now(), self.right() + count);
+        while self.right() < goal {
+            let missing = goal - self.right();
+            assert!(begin.elapsed() < PATIENCE, "{missing} right answers of {count} do not come");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Tells everybody to stop, and gives the figures.
-    pub(crate) async fn finish(self) -> Tally {
-        self.stop.store(true, Ordering::Relaxed);
-        let ended = self.workers.join_all().await;
-        ended.into_iter().map(|(tally, _)| tally).fold(Tally::default(), Tally::merge)
-    }
-
-    /// The same, and then everybody looks whether what was acknowledged has lasted.
+    /// Tells everybody to stop; everybody looks whether what was acknowledged has lasted, and then
+    /// there are the figures.
     pub(crate) async fn finish_and_compare(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
-        let mut all = Tally::default();
+        let mut all = Tally::with(self.pings.finish());
         for (mut tally, mut worker) in self.workers.join_all().await {
             worker.once(&mut tally, Worker::own_entry).await;
             worker.once(&mut tally, Worker::status).await;
@@ -92,19 +93,20 @@ struct Worker {
     /// The names that the account may have: one, or after a change without an answer two.
     names: Vec<String>,
     changes: usize,
+    /// Everybody's right answers.
+    right: Arc<AtomicUsize>,
 }
 
 impl Worker {
-    fn new(client: Client, person: Person, page: Value) -> Self {
+    fn new(client: Client, person: Person, page: Value, right: Arc<AtomicUsize>) -> Self {
         let name = person.user["username"].as_str().unwrap().to_owned();
-        Self { client, person, page, names: vec![name], changes: 0 }
+        Self { client, person, page, names: vec![name], changes: 0, right }
     }
 
-    async fn work(mut self, stop: Arc<AtomicBool>, sent: Arc<AtomicUsize>) -> (Tally, Self) {
+    async fn work(mut self, stop: Arc<AtomicBool>) -> (Tally, Self) {
         let mut tally = Tally::default();
         let mut step = 0_usize;
         while !stop.load(Ordering::Relaxed) {
-            sent.fetch_add(1, Ordering::Relaxed);
             match step % 10 {
                 1 | 6 => self.once(&mut tally, Self::status).await,
                 2 => self.once(&mut tally, Self::first_page).await,
@@ -123,6 +125,9 @@ impl Worker {
     async fn once(&mut self, tally: &mut Tally, what: impl AsyncFn(&mut Self) -> Outcome) {
         let begin = Instant::now();
         let outcome = what(self).await;
+        if matches!(outcome, Outcome::Right) {
+            self.right.fetch_add(1, Ordering::Relaxed);
+        }
         tally.add(outcome, begin.elapsed());
     }
 

@@ -7,7 +7,11 @@ use tests::database;
 use crate::{
     load::Load,
     service::{postgres, serve},
+    tally::Fault,
 };
+
+/// How many right answers come before, and at least as many afterwards.
+const RIGHT: usize = 1_000;
 
 /// For longer than a statement may take, so that the server begins to cancel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,15 +19,17 @@ async fn all_connections_wait_for_a_lock() {
     let postgres = postgres().await;
     let serving = serve(&postgres.url(), &[("DATABASE_POOL_SIZE", "4")]);
     let load = Load::start(&serving.client(), 16).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.more(RIGHT).await;
     let other = database::connect(&postgres.url()).await;
+    let broke = Instant::now();
     other.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
     tokio::time::sleep(Duration::from_secs(12)).await;
     other.batch_execute("COMMIT").await.unwrap();
-    let mended = Instant::now();
+    let fault = Fault::since(broke);
+    load.more(RIGHT).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("all connections wait for a lock", mended);
+    let recovery = tally.report("all connections wait 12 s for a lock", &[fault]);
     assert!(tally.unavailable > 0 && recovery < Duration::from_secs(1), "{tally}");
 }
 
@@ -33,7 +39,7 @@ async fn the_server_takes_no_more_connections() {
     let postgres = postgres().await;
     let serving = serve(&postgres.url(), &[]);
     let load = Load::start(&serving.client(), 16).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.more(RIGHT).await;
     // Ours end, and others are quicker to take their places.
     let ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE application_name = 'users'";
@@ -51,10 +57,11 @@ async fn the_server_takes_no_more_connections() {
     }
     let taken = others.len();
     drop(others);
-    let mended = Instant::now();
+    let fault = Fault::since(begin);
+    load.more(RIGHT).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let tally = load.finish_and_compare().await;
-    let recovery = tally.report("no connection left", mended);
+    let recovery = tally.report("no connection left for 3 s", &[fault]);
     assert!(taken > 80 && tally.unavailable > 0, "{taken} taken: {tally}");
     assert!(recovery < Duration::from_secs(1), "{tally}");
 }

@@ -49,9 +49,12 @@ async fn a_request_in_flight_is_finished() {
     );
     stream.write_all(head.as_bytes()).unwrap();
     std::thread::sleep(Duration::from_millis(300));
+    let signal = Instant::now();
     serving.terminate();
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(TcpStream::connect(serving.address()).is_err(), "no new connections are accepted");
+    while TcpStream::connect(serving.address()).is_ok() {
+        assert!(signal.elapsed() < Duration::from_secs(5), "new connections are still accepted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     stream.write_all(rest.as_bytes()).unwrap();
     let answer = read_answer(&mut stream);
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
@@ -77,6 +80,35 @@ async fn an_idle_connection_does_not_hold_it_up() {
         let _ = stream.read_to_end(&mut rest);
     }
     assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+/// A client that sends its next request on a connection that is kept gets an answer, and is told that
+/// it is the last: it need not find out by a request that is lost.
+#[tokio::test]
+async fn a_kept_connection_is_ended_by_an_answer_that_says_so() {
+    let database = Database::migrated().await;
+    let serving = Serving::start(&[("DATABASE_URL", &database.url())]);
+    let ask = |stream: &mut TcpStream, path: &str| {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    };
+    let paths = ["/ping", "/users", "/auth/status", "/nothing"];
+    let mut kept: Vec<_> = paths.iter().map(|path| (connect(&serving), *path)).collect();
+    for (stream, path) in &mut kept {
+        ask(stream, path);
+        let answer = read_answer(stream).to_ascii_lowercase();
+        assert!(!answer.contains("connection: close"), "{path}: {answer}");
+    }
+    serving.terminate();
+    serving.says("stopping");
+    for (stream, path) in &mut kept {
+        ask(stream, path);
+    }
+    for (stream, path) in &mut kept {
+        let answer = read_answer(stream).to_ascii_lowercase();
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{path}: {answer}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{path}: closed");
+    }
+    assert_eq!(serving.finish().0, Some(0));
 }
 
 #[tokio::test]

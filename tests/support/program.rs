@@ -214,6 +214,12 @@ impl Serving {
         url.expect("users serve has no metrics")
     }
 
+    /// Waits until a line of the log says this.
+    pub fn says(&self, text: &str) {
+        let said = self.lines.wait_for(|line| line.contains(text).then_some(()));
+        said.unwrap_or_else(|| panic!("users serve does not say {text}"));
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.child.id()

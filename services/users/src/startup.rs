@@ -49,6 +49,11 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after the signal requests are still taken on: by then what clients had sent before it has
+/// come through the queues of the system and of the framework, also on a busy machine.
+const LAST_CALL: Duration = Duration::from_millis(250);
+/// How long it takes until the last connection that was accepted is with a worker.
+const HANDING_OVER: Duration = Duration::from_millis(20);
 /// How often what expired is cleared from the database.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -88,6 +93,7 @@ pub struct Application {
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
     sweeper: AbortHandle,
+    connections: Connections,
 }
 
 impl Application {
@@ -103,11 +109,12 @@ impl Application {
         let previous = config.token.previous_key.as_ref().map(|key| key.expose().as_bytes());
         let wanted = config.server.metrics_port;
         let metrics = wanted.map(|_| Data::new(Metrics::new(databases.clone(), hasher.clone())));
+        let connections = Connections::new(most, databases.count());
         let shared = Arc::new(Shared {
             keys: Keys::new(config.token.key.expose().as_bytes(), previous),
             hasher,
             addresses: AddressThrottle::new(config.throttle),
-            connections: Connections::new(most, databases.count()),
+            connections: connections.clone(),
             metrics: metrics.clone(),
             config,
         });
@@ -122,7 +129,7 @@ impl Application {
         let listen = |error| StartupError::Listen { address, error };
         let (server, address) = serve(Arc::clone(&shared), databases, address).map_err(listen)?;
         let sweeper = tokio::spawn(sweep(shared)).abort_handle();
-        Ok(Self { server, address, metrics, sweeper })
+        Ok(Self { server, address, metrics, sweeper, connections })
     }
 
     /// The port that it listens on.
@@ -145,6 +152,11 @@ impl Application {
         self.server.handle()
     }
 
+    /// Stops it, from anywhere, without a loss: see [`Goodbye::say`].
+    pub(crate) fn goodbye(&self) -> Goodbye {
+        Goodbye { server: self.server.handle(), connections: self.connections.clone() }
+    }
+
     /// Serves until it is stopped.
     pub async fn run(self) -> io::Result<()> {
         let metrics = self.metrics.map(|(server, _)| {
@@ -159,6 +171,34 @@ impl Application {
             metrics.stop(false).await;
         }
         result
+    }
+}
+
+/// The end of a service.
+#[derive(Clone)]
+pub(crate) struct Goodbye {
+    server: ServerHandle,
+    connections: Connections,
+}
+
+impl Goodbye {
+    /// Ends it when all that it has taken on is answered.
+    ///
+    /// The framework drops connections that it has accepted and not begun to serve, and of those that
+    /// are kept it reads no further request, though one may have come already. So connections are
+    /// served for [`LAST_CALL`], each for one more answer, which ends it. Then none is accepted
+    /// any more; then all are ended on which nothing is in flight.
+    pub(crate) async fn say(self) {
+        self.connections.end();
+        tokio::time::sleep(LAST_CALL).await;
+        self.server.pause().await;
+        tokio::time::sleep(HANDING_OVER).await;
+        self.server.stop(true).await;
+    }
+
+    /// Ends it at once, whatever is in flight.
+    pub(crate) async fn leave(self) {
+        self.server.stop(false).await;
     }
 }
 

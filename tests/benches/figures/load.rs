@@ -80,20 +80,53 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/figures/load.lua")
 }
 
-/// Statements a second that pgbench gets answered, prepared, over the same number of connections.
-pub(crate) async fn pgbench(url: &str, statement: &str, seconds: u64) -> f64 {
-    let file = tempfile::Builder::new().suffix(".sql").tempfile().unwrap();
-    std::fs::write(file.path(), statement).unwrap();
-    let mut command = Command::new("pgbench");
-    command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
-    command.arg(format!("--client={CONNECTIONS}")).arg(format!("--time={seconds}"));
-    command.arg("--file").arg(file.path()).arg(url);
-    let output = blocking(move || run(&mut command)).await;
-    // Its processes of the server take a moment to end, which is not to count for whoever is next.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let rate = output.lines().find_map(|line| line.strip_prefix("tps = "));
-    let rate = rate.and_then(|rest| rest.split_whitespace().next()).expect(&output);
-    rate.parse().unwrap()
+/// SQL load on a database, prepared.
+#[derive(Clone, Debug)]
+pub(crate) struct Pgbench {
+    /// Scripts, and how often each is taken beside the others.
+    scripts: Vec<(String, u32)>,
+    connections: usize,
+    seconds: u64,
+}
+
+impl Pgbench {
+    /// One statement, over as many connections as everything else.
+    pub(crate) fn new(seconds: u64, statement: &str) -> Self {
+        Self::mixed(seconds, &[(statement, 1)])
+    }
+
+    /// Several, each with its weight.
+    pub(crate) fn mixed(seconds: u64, scripts: &[(&str, u32)]) -> Self {
+        let scripts = scripts.iter().map(|(script, weight)| ((*script).to_owned(), *weight));
+        Self { scripts: scripts.collect(), connections: CONNECTIONS, seconds }
+    }
+
+    /// Over so many connections.
+    pub(crate) fn over(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// Runs it: scripts a second. Every statement must succeed.
+    pub(crate) async fn run(&self, url: &str) -> f64 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("pgbench");
+        command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--define=step=0"]);
+        command.arg(format!("--client={}", self.connections));
+        command.arg(format!("--time={}", self.seconds));
+        for (number, (script, weight)) in self.scripts.iter().enumerate() {
+            let file = directory.path().join(format!("{number}.sql"));
+            std::fs::write(&file, script).unwrap();
+            command.arg(format!("--file={}@{weight}", file.display()));
+        }
+        command.arg(url);
+        let output = blocking(move || run(&mut command)).await;
+        // Its processes of the server take a moment to end, which is not to count for whoever is
+        // next.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let rate = output.lines().find_map(|line| line.strip_prefix("tps = "));
+        let rate = rate.and_then(|rest| rest.split_whitespace().next()).expect(&output);
+        rate.parse().unwrap()
+    }
 }
 
 fn run(command: &mut Command) -> String {

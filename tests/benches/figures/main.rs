@@ -26,10 +26,10 @@ mod report;
 mod rounds;
 mod service;
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, process::Command};
 
 use futures_util::FutureExt as _;
-use report::Report;
+use report::{Report, Setting};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ async fn main() {
             other => panic!("there is no case {other}; there are {}", cases::ALL.join(", ")),
         }
     }
-    let (mut report, mut failed) = (Report::new(effort), Vec::new());
+    let (mut report, mut failed) = (Report::new(effort, setting().await), Vec::new());
     for name in cases::ALL {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");
@@ -82,4 +82,24 @@ async fn main() {
         println!("could not be measured: {}", failed.join(", "));
     }
     std::process::exit(i32::from(report.falls_short() || !failed.is_empty()));
+}
+
+/// What is measured, and on what.
+async fn setting() -> Setting {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().expect("git");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let dirty = if git(&["status", "--porcelain"]).is_empty() { "" } else { "-dirty" };
+    let url = std::env::var("TEST_DATABASE_URL").expect("run `cargo xtask bench`");
+    let client = tests::database::connect(&url).await;
+    let version = client.query_one("SHOW server_version", &[]).await.unwrap();
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
+    Setting {
+        commit: format!("{}{dirty}", git(&["rev-parse", "HEAD"])),
+        postgres: version.get(0),
+        cores: std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get),
+        processor: model.unwrap_or("unknown").trim_start_matches([' ', '\t', ':']).to_owned(),
+    }
 }

@@ -42,16 +42,28 @@ struct Figure {
     goal: Option<Goal>,
 }
 
+/// What was measured, and on what.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The commit of the checkout, with `-dirty` behind it where files differ from it.
+    pub(crate) commit: String,
+    /// The server's version.
+    pub(crate) postgres: String,
+    pub(crate) cores: usize,
+    pub(crate) processor: String,
+}
+
 /// All figures of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     effort: Effort,
+    setting: Setting,
     figures: Vec<Figure>,
 }
 
 impl Report {
-    pub(crate) fn new(effort: Effort) -> Self {
-        Self { effort, figures: Vec::new() }
+    pub(crate) fn new(effort: Effort, setting: Setting) -> Self {
+        Self { effort, setting, figures: Vec::new() }
     }
 
     /// Adds a figure that is told for what it is.
@@ -85,11 +97,13 @@ impl Report {
     pub(crate) fn save(&self) {
         let Some(path) = std::env::var_os("BENCH_REPORT") else { return };
         let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
-        let cores = std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get);
         let report = json!({
+            "commit": self.setting.commit,
+            "postgresql": self.setting.postgres,
             "rounds": self.effort.rounds,
             "seconds": self.effort.seconds,
-            "cores": cores,
+            "cores": self.setting.cores,
+            "processor": self.setting.processor,
             "figures": figures,
         });
         std::fs::write(path, format!("{report:#}\n")).unwrap();
@@ -120,9 +134,11 @@ impl Figure {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Effort { rounds, seconds, .. } = self.effort;
+        let Setting { commit, postgres, cores, processor } = &self.setting;
+        writeln!(f, "\ncommit {commit}, PostgreSQL {postgres}, {cores} cores ({processor})")?;
         writeln!(
             f,
-            "\nmedians of {rounds} alternating rounds of {seconds} s, of 4 s or more with passwords\n"
+            "medians of {rounds} alternating rounds of {seconds} s, of 4 s or more with passwords\n"
         )?;
         let width = |text: &str| text.chars().count();
         let widest = self.figures.iter().map(|figure| width(&figure.what)).max().unwrap_or(0);

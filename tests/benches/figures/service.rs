@@ -41,7 +41,17 @@ impl Service {
 
     /// The framework alone.
     pub(crate) fn bare() -> Self {
-        let mut child = baseline("serve").stdout(Stdio::piped()).spawn().unwrap();
+        Self::of_baseline(&mut baseline("serve"))
+    }
+
+    /// The framework and look-ups that go one way or another to the database.
+    pub(crate) fn reading(database: &Database, way: &str, connections: usize) -> Self {
+        let mut read = baseline("read");
+        Self::of_baseline(read.args([way, &connections.to_string()]).arg(database.url()))
+    }
+
+    fn of_baseline(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let base = line.trim().strip_prefix("listening on ").expect(&line).to_owned();

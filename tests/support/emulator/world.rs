@@ -34,7 +34,7 @@ pub const SECRETS: [(&str, &str); 3] = [
 ];
 
 /// How long the pipeline may take. Machines that test are busy.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// All of it; ends, with its containers, when it is dropped.
 pub struct World {

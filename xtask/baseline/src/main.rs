@@ -1,9 +1,13 @@
-//! What the service is measured beside: the framework alone, and the hash function alone.
+//! What the service is measured beside: the framework alone, the hash function alone, and other ways
+//! to the database.
 //!
 //! ```text
-//! baseline serve             # answers /ping as the service does, and does nothing else
-//! baseline hash SECONDS      # prints how many passwords a second all cores hash
+//! baseline serve                         # answers /ping as the service does, and does nothing else
+//! baseline read WAY CONNECTIONS URL      # looks users up: shared, pools or pipelined
+//! baseline hash SECONDS                  # prints how many passwords a second all cores hash
 //! ```
+
+mod read;
 
 use std::{
     env, io, thread,
@@ -27,15 +31,22 @@ struct Pong {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let mut arguments = env::args().skip(1);
-    let seconds = |text: Option<String>| text.and_then(|text| text.parse().ok());
-    match (arguments.next().as_deref(), seconds(arguments.next())) {
-        (Some("serve"), None) => serve().await,
-        (Some("hash"), Some(seconds)) => {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        ["serve"] => serve().await,
+        ["read", way, connections, url] => {
+            let connections = connections.parse().map_err(io::Error::other)?;
+            read::serve(way, connections, url).await
+        }
+        ["hash", seconds] => {
+            let seconds = seconds.parse().map_err(io::Error::other)?;
             println!("{:.3}", hashes_per_second(Duration::from_secs(seconds))?);
             Ok(())
         }
-        _ => Err(io::Error::other("usage: baseline serve | baseline hash SECONDS")),
+        _ => Err(io::Error::other(
+            "usage: baseline serve | baseline read WAY CONNECTIONS URL | baseline hash SECONDS",
+        )),
     }
 }
 

@@ -23,9 +23,9 @@ pub(crate) struct Bench {
 }
 
 /// Those that `tests/benches/figures` measures, in its order, and [`PAINT`].
-const CASES: [&str; 14] = [
-    "ping", "user", "page", "depth", "status", "refresh", "register", "logins", "mixed", "startup",
-    "client", "images", DEPLOY, PAINT,
+const CASES: [&str; 15] = [
+    "ping", "user", "page", "depth", "access", "status", "refresh", "register", "logins", "mixed",
+    "startup", "client", "images", DEPLOY, PAINT,
 ];
 /// The one that needs an emulator of AWS, and the pipeline as `cargo xtask deploy` runs it.
 const DEPLOY: &str = "deploy";

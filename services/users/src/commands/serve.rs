@@ -2,14 +2,13 @@
 
 use std::io;
 
-use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandError, environment, runtime};
 use crate::{
     config::{Config, DatabaseConfig},
     db, memory,
-    startup::Application,
+    startup::{Application, Goodbye},
 };
 
 pub(super) fn run() -> Result<(), CommandError> {
@@ -20,7 +19,7 @@ pub(super) fn run() -> Result<(), CommandError> {
         let database = config.database.clone();
         let application = Application::build(config).await?;
         let address = application.address();
-        tokio::spawn(signals.stop(application.handle()));
+        tokio::spawn(signals.stop(application.goodbye()));
         tracing::info!(%address, version = crate::VERSION, "listening on http://{address}");
         if let Some(address) = application.metrics_address() {
             tracing::info!(%address, "metrics on http://{address}/metrics");
@@ -56,14 +55,14 @@ impl Signals {
     }
 
     /// The first: accept no more, finish what is in flight. A second one: at once.
-    async fn stop(mut self, server: ServerHandle) {
+    async fn stop(mut self, goodbye: Goodbye) {
         let name = self.next().await;
         tracing::info!(signal = name, "stopping; requests in flight are finished");
-        let graceful = tokio::spawn(server.stop(true));
+        let graceful = tokio::spawn(goodbye.clone().say());
         let name = self.next().await;
         tracing::warn!(signal = name, "stopping at once");
         graceful.abort();
-        server.stop(false).await;
+        goodbye.leave().await;
     }
 }
 

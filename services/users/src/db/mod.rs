@@ -7,6 +7,7 @@
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 mod database;
+mod fixed;
 mod link;
 mod migrations;
 pub mod pool;

@@ -404,8 +404,9 @@ pub fn is_unavailable(error: &DieselError) -> bool {
                 // 57P03 and 53300, where a pooler in between lets us in first.
                 || message.starts_with("the database system is ")
                 || message.starts_with("sorry, too many clients already")
-                // 53100 and 53200.
+                // 53100, also where a part of a page found room, and 53200.
                 || message.contains("No space left on device")
+                || message.starts_with("could not extend file ")
                 || message.starts_with("out of memory")
         }
         DieselError::RollbackErrorOnCommit { rollback_error, commit_error } => {
@@ -556,6 +557,7 @@ mod tests {
             "canceling statement due to lock timeout",
             "the database system is shutting down",
             "could not extend file \"base/1/2\": No space left on device",
+            "could not extend file \"base/1/2\": wrote only 4096 of 8192 bytes at block 7",
         ] {
             assert!(is_unavailable(&unknown(message)), "{message}");
             assert!(!is_schema_missing(&unknown(message)), "{message}");

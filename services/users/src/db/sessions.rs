@@ -9,6 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::{
     Error, Result,
+    fixed::Fixed,
     schema::{refresh_tokens, sessions, users},
     throttle,
     users::User,
@@ -229,18 +230,15 @@ async fn rotate(
     successor: &RefreshToken,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    diesel::update(refresh_tokens::table.find(token.hash().to_vec()))
-        .set((
-            refresh_tokens::used_date.eq(now),
-            refresh_tokens::sealed_successor.eq(token.seal(successor).to_vec()),
-        ))
-        .execute(&mut conn)
-        .await?;
+    let used = diesel::update(refresh_tokens::table.find(token.hash().to_vec())).set((
+        refresh_tokens::used_date.eq(now),
+        refresh_tokens::sealed_successor.eq(token.seal(successor).to_vec()),
+    ));
+    Fixed(used).execute(&mut conn).await?;
     insert_token(conn, session.id, successor).await?;
-    diesel::update(sessions::table.find(session.id))
-        .set(sessions::last_used_date.eq(now.max(session.last_used_date)))
-        .execute(&mut conn)
-        .await?;
+    let used = diesel::update(sessions::table.find(session.id))
+        .set(sessions::last_used_date.eq(now.max(session.last_used_date)));
+    Fixed(used).execute(&mut conn).await?;
     Ok(())
 }
 

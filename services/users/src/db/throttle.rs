@@ -16,7 +16,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 
-use super::{Result, schema::throttle};
+use super::{Result, fixed::Fixed, schema::throttle};
 use crate::config::Limit;
 
 /// What is counted.
@@ -59,7 +59,7 @@ pub async fn attempt(
     limit: Limit,
     now: DateTime<Utc>,
 ) -> Result<Verdict> {
-    let row: Row = diesel::sql_query(
+    let count = diesel::sql_query(
         "INSERT INTO throttle AS t (key, rest_date, refused)
          VALUES ($1, $2 + make_interval(secs => $3), false)
          ON CONFLICT (key) DO UPDATE SET
@@ -76,9 +76,8 @@ pub async fn attempt(
     .bind::<Binary, _>(key.0.as_slice())
     .bind::<Timestamptz, _>(now)
     .bind::<Double, _>(limit.interval().as_secs_f64())
-    .bind::<Double, _>(limit.window.as_secs_f64())
-    .get_result(&mut conn)
-    .await?;
+    .bind::<Double, _>(limit.window.as_secs_f64());
+    let row: Row = Fixed(count).get_result(&mut conn).await?;
     if !row.refused {
         return Ok(Verdict::Allowed);
     }

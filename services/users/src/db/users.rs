@@ -5,7 +5,7 @@ use contract::{Email, Username};
 use diesel::{prelude::*, sql_types::Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
-use super::{Error, Result, schema::users};
+use super::{Error, Result, fixed::Fixed, schema::users};
 
 /// A row of `users`, less the password's hash.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -92,11 +92,8 @@ pub async fn find(mut conn: &AsyncPgConnection, id: i64) -> Result<Option<User>>
 
 /// Adds a user.
 pub async fn insert(mut conn: &AsyncPgConnection, user: &NewUser<'_>) -> Result<User> {
-    Ok(diesel::insert_into(users::table)
-        .values(user)
-        .returning(User::as_returning())
-        .get_result(&mut conn)
-        .await?)
+    let user = diesel::insert_into(users::table).values(user).returning(User::as_returning());
+    Ok(Fixed(user).get_result(&mut conn).await?)
 }
 
 /// Adds a user, unless the name or the address is taken; then `None`.
@@ -105,7 +102,7 @@ pub async fn insert_if_free(
     user: &NewUser<'_>,
 ) -> Result<Option<User>> {
     let user = diesel::insert_into(users::table).values(user).on_conflict_do_nothing();
-    Ok(user.returning(User::as_returning()).get_result(&mut conn).await.optional()?)
+    Ok(Fixed(user.returning(User::as_returning())).get_result(&mut conn).await.optional()?)
 }
 
 /// Changes a user's name and address; `None` where there is no such user.
@@ -115,12 +112,10 @@ pub async fn update(
     username: &Username,
     email: &Email,
 ) -> Result<Option<User>> {
-    Ok(diesel::update(users::table.find(id))
+    let change = diesel::update(users::table.find(id))
         .set((users::username.eq(username.as_str()), users::email.eq(email.as_str())))
-        .returning(User::as_returning())
-        .get_result(&mut conn)
-        .await
-        .optional()?)
+        .returning(User::as_returning());
+    Ok(Fixed(change).get_result(&mut conn).await.optional()?)
 }
 
 /// Makes the user with this address an administrator; `None` where there is none.
@@ -186,10 +181,8 @@ pub async fn password_hash(mut conn: &AsyncPgConnection, id: i64) -> Result<Opti
 
 /// Sets the hash of a user's password.
 pub async fn set_password_hash(mut conn: &AsyncPgConnection, id: i64, hash: &str) -> Result<()> {
-    diesel::update(users::table.find(id))
-        .set(users::password_hash.eq(hash))
-        .execute(&mut conn)
-        .await?;
+    let change = diesel::update(users::table.find(id)).set(users::password_hash.eq(hash));
+    Fixed(change).execute(&mut conn).await?;
     Ok(())
 }
 

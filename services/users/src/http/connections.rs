@@ -1,15 +1,16 @@
-//! How many connections clients may have open at once.
+//! How many connections clients may have open at once, and which of them end with an answer.
 //!
 //! Each takes memory, whatever is asked over it, and more while its request's head comes in: without
 //! a limit, whoever opens enough of them has the kernel kill the service. Beyond the limit they wait
 //! in the operating system's queue. From three quarters of it on each is closed after its answer, so
-//! that those who wait get their turn, and none is held by a client that merely keeps it.
+//! that those who wait get their turn, and none is held by a client that merely keeps it. When the
+//! service ends, all are: no client sends one more request into a connection that is about to go.
 
 use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -19,6 +20,7 @@ use actix_web::dev::Extensions;
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     open: Arc<AtomicUsize>,
+    ending: Arc<AtomicBool>,
     of_worker: usize,
     crowd: usize,
 }
@@ -28,7 +30,7 @@ impl Connections {
     pub(crate) fn new(most: usize, workers: usize) -> Self {
         let of_worker = (most / workers.max(1)).max(1);
         let crowd = of_worker * workers / 4 * 3;
-        Self { open: Arc::default(), of_worker, crowd }
+        Self { open: Arc::default(), ending: Arc::default(), of_worker, crowd }
     }
 
     /// How many each worker takes at most.
@@ -36,9 +38,14 @@ impl Connections {
         self.of_worker
     }
 
-    /// Whether a connection had better be closed after its answer.
-    pub(crate) fn are_crowded(&self) -> bool {
-        self.open.load(Ordering::Relaxed) >= self.crowd
+    /// From here on each ends with its next answer.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer is its connection's last, and says so.
+    pub(crate) fn end_with_their_answer(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) >= self.crowd
     }
 
     /// Counts each connection for as long as it is open, as what the framework calls on connect.
@@ -71,21 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_shared_out_and_crowded_from_three_quarters_on() {
+    fn they_are_shared_out_and_end_with_an_answer_from_three_quarters_on() {
         let connections = Connections::new(9, 2);
         assert_eq!(connections.of_worker(), 4);
         let connect = connections.counter();
         let mut open: Vec<Extensions> = (0..6)
             .map(|_| {
-                assert!(!connections.are_crowded());
+                assert!(!connections.end_with_their_answer());
                 let mut extensions = Extensions::new();
                 connect(&(), &mut extensions);
                 extensions
             })
             .collect();
-        assert!(connections.are_crowded());
+        assert!(connections.end_with_their_answer());
         open.pop();
-        assert!(!connections.are_crowded());
+        assert!(!connections.end_with_their_answer());
+        connections.clone().end();
+        assert!(connections.end_with_their_answer());
     }
 
     #[test]

@@ -58,9 +58,9 @@ pub(crate) async fn observe(
     let is_noise = path == paths::PING && !tracing::enabled!(Level::DEBUG);
     let span =
         if is_noise { Span::none() } else { tracing::info_span!("request", request_id = %id) };
-    let state = request.app_data::<Data<State>>();
-    let metrics = state.and_then(|state| state.metrics.clone());
-    let makes_room = state.is_some_and(|state| state.connections.are_crowded());
+    // The worker's own: to count it costs nothing.
+    let state = request.app_data::<Data<State>>().cloned();
+    let metrics = state.as_ref().and_then(|state| state.metrics.clone());
     // Of a request that is cut off nothing is left to ask for it.
     let pattern = metrics.as_ref().and_then(|_| request.match_pattern());
     let unread = Unread::of(&mut request);
@@ -92,13 +92,14 @@ pub(crate) async fn observe(
             "request"
         );
     };
+    let is_last = state.is_some_and(|state| state.connections.end_with_their_answer());
     match answer {
         Ok(response) => {
             let response = response.map_into_boxed_body();
             let mut response = span.in_scope(|| with_problem(response, &id));
             note(Some(response.request()), response.status());
             add_headers(response.headers_mut(), &id, client.https);
-            if makes_room {
+            if is_last {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             Ok(response.map_body(|_, body| hold(body)))
@@ -108,7 +109,7 @@ pub(crate) async fn observe(
             let mut response = span.in_scope(|| problem_of(&error, &id));
             note(None, response.status());
             add_headers(response.headers_mut(), &id, client.https);
-            if makes_room {
+            if is_last {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }
             let response = response.map_body(|_, body| hold(body));

@@ -1,5 +1,6 @@
 //! What is measured, one file each or a small group.
 
+mod access;
 mod accounts;
 mod client;
 mod deploy;
@@ -13,9 +14,9 @@ mod startup;
 use crate::{Effort, load::Outcome, report::Report, rounds::median};
 
 /// All cases, in the order in which they run.
-pub(crate) const ALL: [&str; 13] = [
-    "ping", "user", "page", "depth", "status", "refresh", "register", "logins", "mixed", "startup",
-    "client", "images", "deploy",
+pub(crate) const ALL: [&str; 14] = [
+    "ping", "user", "page", "depth", "access", "status", "refresh", "register", "logins", "mixed",
+    "startup", "client", "images", "deploy",
 ];
 
 /// Measures one of [`ALL`].
@@ -25,6 +26,7 @@ pub(crate) async fn measure(case: &str, effort: Effort, report: &mut Report) {
         "user" => reads::one_user(effort, report).await,
         "page" => reads::page(effort, report).await,
         "depth" => reads::depth(effort, report).await,
+        "access" => access::measure(effort, report).await,
         "status" => accounts::status(effort, report).await,
         "refresh" => accounts::refresh(effort, report).await,
         "register" => accounts::register(effort.with_passwords(), report).await,

@@ -7,31 +7,40 @@ use crate::{
     Effort,
     cases::tell,
     data,
-    load::{Wrk, pgbench},
+    load::{Pgbench, Wrk},
     process::Server,
     report::{Goal, Report},
     rounds::{alternate, median},
     service::Service,
 };
 
-const USERS: i64 = 10_000;
+pub(super) const USERS: i64 = 10_000;
 /// What the API asks for.
-const COLUMNS: &str = "users.id, users.username, users.email, users.is_admin, users.created_date";
+pub(super) const COLUMNS: &str =
+    "users.id, users.username, users.email, users.is_admin, users.created_date";
+
+/// What the API asks for one user, for pgbench.
+pub(super) fn user_statement() -> String {
+    format!(
+        "\\set id random(1, {USERS})\nSELECT {COLUMNS} FROM users WHERE users.id = :id LIMIT 1;\n"
+    )
+}
+
+/// What the API asks for the first page.
+pub(super) fn page_statement() -> String {
+    format!(
+        "\\set after 0\n\\set limit 51\nSELECT {COLUMNS} FROM users WHERE users.id > :after \
+         ORDER BY users.id LIMIT :limit;\n"
+    )
+}
 
 pub(super) async fn one_user(effort: Effort, report: &mut Report) {
-    let statement = format!(
-        "\\set id random(1, {USERS})\nSELECT {COLUMNS} FROM users WHERE users.id = :id LIMIT 1;\n"
-    );
     let load = ["user", &USERS.to_string()];
-    beside_pgbench("user", effort, report, &load, &statement).await;
+    beside_pgbench("user", effort, report, &load, &user_statement()).await;
 }
 
 pub(super) async fn page(effort: Effort, report: &mut Report) {
-    let statement = format!(
-        "\\set after 0\n\\set limit 51\nSELECT {COLUMNS} FROM users WHERE users.id > :after \
-         ORDER BY users.id LIMIT :limit;\n"
-    );
-    beside_pgbench("page", effort, report, &["get", "/users"], &statement).await;
+    beside_pgbench("page", effort, report, &["get", "/users"], &page_statement()).await;
 }
 
 async fn beside_pgbench(
@@ -46,11 +55,11 @@ async fn beside_pgbench(
     let server = Server::of(&client, database.name()).await;
     let service = Service::start(&database, &[]).await;
     let wrk = Wrk::new(effort.seconds, load);
-    let url = database.url();
+    let (url, pgbench) = (database.url(), Pgbench::new(effort.seconds, statement));
     let rounds = alternate(
         effort.rounds,
         async || wrk.run(&service, server).await,
-        async || pgbench(&url, statement, effort.seconds).await,
+        async || pgbench.run(&url).await,
     )
     .await;
     let ours: Vec<_> = rounds.iter().map(|(ours, _)| *ours).collect();
