@@ -23,6 +23,9 @@ pub(crate) struct Test {
     /// Only tests whose names contain this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Only this suite, a directory of `tests/`
+    #[arg(long, value_name = "NAME")]
+    suite: Option<String>,
     /// Also build the images that production runs, and test them (10 minutes more the first time)
     #[arg(long)]
     images: bool,
@@ -118,21 +121,26 @@ impl Part {
         }
     }
 
+    /// Which of the suites in `tests/` it runs.
+    fn suites(self, all: &[String]) -> impl Iterator<Item = &str> {
+        const SPECIAL: [&str; 6] =
+            ["browser", "conformance", "containers", "emulator", "images", "pipeline"];
+        all.iter().map(String::as_str).filter(move |name| match self {
+            Self::Unit => false,
+            Self::BlackBox => !SPECIAL.contains(name),
+            Self::Conformance => *name == "conformance",
+            Self::Containers => ["containers", "pipeline"].contains(name),
+            Self::Emulator => *name == "emulator",
+            Self::Browser | Self::Compose | Self::Rehearsed => *name == "browser",
+            Self::Images => *name == "images",
+        })
+    }
+
     /// As arguments for `cargo test`, whose choices know no "all but".
     fn cargo_test(self, suites: &[String]) -> Vec<String> {
-        let special = ["browser", "conformance", "containers", "emulator", "images", "pipeline"];
-        let is_special = |name: &String| special.contains(&name.as_str());
-        let suite = |name: &str| format!("--test={name}");
         match self {
             Self::Unit => vec!["--lib".to_owned(), "--bins".to_owned()],
-            Self::BlackBox => {
-                suites.iter().filter(|name| !is_special(name)).map(|name| suite(name)).collect()
-            }
-            Self::Conformance => vec![suite("conformance")],
-            Self::Containers => vec![suite("containers"), suite("pipeline")],
-            Self::Emulator => vec![suite("emulator")],
-            Self::Browser | Self::Compose | Self::Rehearsed => vec![suite("browser")],
-            Self::Images => vec![suite("images")],
+            _ => self.suites(suites).map(|name| format!("--test={name}")).collect(),
         }
     }
 }
@@ -140,7 +148,7 @@ impl Part {
 impl Test {
     /// Everything that there is to run.
     pub(super) fn everything() -> Self {
-        Self { filter: None, images: true, rehearsal: false }
+        Self { images: true, ..Self::default() }
     }
 
     /// Runs the parts and prints the summary.
@@ -154,6 +162,12 @@ impl Test {
 
     /// Runs the parts. A failed part does not stop the next.
     pub(super) fn parts(&self, layout: &Layout, summary: &mut Summary) -> Result<()> {
+        let suites = suites(layout);
+        if let Some(suite) = &self.suite
+            && !suites.contains(suite)
+        {
+            bail!("there is no suite {suite} in tests/; there are {}", suites.join(", "));
+        }
         let claim = Claim::take(&layout.test(), "test")?;
         let built = summary.part("building", || {
             let mut build = process::cargo();
@@ -165,10 +179,17 @@ impl Test {
             return Ok(());
         }
         let stage = Stage::development(layout, &claim)?;
-        let filter = self.filter.as_deref();
-        let (composed, rehearsed) = (None, None);
-        let mut tests =
-            Tests { layout, claim: &claim, stage, filter, images: None, composed, rehearsed };
+        let mut tests = Tests {
+            layout,
+            claim: &claim,
+            stage,
+            suites,
+            suite: self.suite.as_deref(),
+            filter: self.filter.as_deref(),
+            images: None,
+            composed: None,
+            rehearsed: None,
+        };
         for part in Part::ALL {
             let left_out = match part {
                 Part::Images | Part::Compose if !self.images => {
@@ -213,6 +234,10 @@ struct Tests<'a> {
     layout: &'a Layout,
     claim: &'a Claim,
     stage: Stage<'a>,
+    /// All that there are.
+    suites: Vec<String>,
+    /// The only one to run.
+    suite: Option<&'a str>,
     filter: Option<&'a str>,
     /// What hinders the images, once they have been tried.
     images: Option<Option<String>>,
@@ -248,13 +273,17 @@ impl Tests<'_> {
         Ok(())
     }
 
-    /// Whether the filter leaves nothing of a part: then what it needs need not be made.
+    /// Whether suite and filter leave nothing of a part: then what it needs need not be made.
     fn has_none(&self, part: Part) -> Result<bool> {
+        let is_its = |suite: &str| part.suites(&self.suites).any(|name| name == suite);
+        if self.suite.is_some_and(|suite| !is_its(suite)) {
+            return Ok(true);
+        }
         if self.filter.is_none() || !has_nextest() {
             return Ok(false);
         }
         let mut list = process::cargo();
-        list.args(["nextest", "list", "--message-format=oneline", "-E", part.nextest()]);
+        list.args(["nextest", "list", "--message-format=oneline", "-E", &self.nextest(part)]);
         list.args(packages()).args(self.filter);
         Ok(process::read(&mut list)?.trim().is_empty())
     }
@@ -351,20 +380,30 @@ impl Tests<'_> {
         self.composed.is_some() || self.rehearsed.is_some()
     }
 
+    /// A part, or one suite of it, as a nextest filter.
+    fn nextest(&self, part: Part) -> String {
+        let only = self.suite.map(|suite| format!(" and binary({suite})")).unwrap_or_default();
+        format!("{}{only}", part.nextest())
+    }
+
     fn execute(&self, part: Part) -> Result<Outcome> {
         let mut command = process::cargo();
         if has_nextest() {
             command.args(["nextest", "run", "--no-fail-fast", "-E"]);
             let left_out: Vec<_> =
                 self.left_out().iter().map(|name| format!(" and not test({name})")).collect();
-            command.arg(format!("{}{}", part.nextest(), left_out.concat()));
+            command.arg(format!("{}{}", self.nextest(part), left_out.concat()));
             command.args(packages()).args(self.filter);
             if self.is_shared() {
                 command.arg("--test-threads=1");
             }
         } else {
             command.args(["test", "--no-fail-fast"]).args(packages());
-            command.args(part.cargo_test(&suites(self.layout))).arg("--").args(self.filter);
+            match self.suite {
+                Some(suite) => command.arg(format!("--test={suite}")),
+                None => command.args(part.cargo_test(&self.suites)),
+            };
+            command.arg("--").args(self.filter);
             for name in self.left_out() {
                 command.args(["--skip", name]);
             }
@@ -405,6 +444,9 @@ impl Tests<'_> {
     /// What of the client needs no browser. Apart from the others: it has a framework of its own
     /// to compile, which here is for this machine.
     fn client(&self, summary: &mut Summary) -> Result<()> {
+        if self.suite.is_some() {
+            return Ok(());
+        }
         summary.part("unit tests of the client", || {
             let mut command = process::cargo();
             command.args(["test", "--quiet", "--package=client", "--"]).args(self.filter);
@@ -415,7 +457,7 @@ impl Tests<'_> {
     }
 
     fn documentation(&self, summary: &mut Summary) -> Result<()> {
-        if self.filter.is_some() {
+        if self.filter.is_some() || self.suite.is_some() {
             return Ok(());
         }
         summary.part("examples in the documentation", || {
