@@ -81,7 +81,7 @@ pub(crate) async fn ship(
             bytes_unpacked: built.and_then(|built| built.bytes_unpacked),
             layers: pushed.layers.map(|(all, _)| all),
             layers_there: pushed.layers.map(|(_, there)| there),
-            took: Some(pushed.took),
+            took: Some(built.map_or(pushed.took, |built| built.took + pushed.took)),
         }
     });
     Ok(images.collect())
