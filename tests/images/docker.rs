@@ -86,9 +86,10 @@ impl Image {
         docker(&["rm", "--volumes", &container]);
     }
 
-    /// Has its process 1 start a program that takes all the memory that it gets, and gives the exit
-    /// code and the log. The program comes from another image: those in ours know their limit.
-    pub(crate) fn out_of_memory(&self) -> (i64, String) {
+    /// Has its process 1 start a program that takes all the memory that it gets: the last line of the
+    /// log says why it ended. The program comes from another image: those in ours know their limit.
+    #[track_caller]
+    pub(crate) fn says_that_memory_has_ended(&self) {
         let directory = open_directory();
         let init = directory.path().join("init");
         self.copy("/init", &init);
@@ -97,8 +98,11 @@ impl Image {
         let program = ["--entrypoint=/init", "postgres:17", "tail", "/dev/zero"];
         let container = Container::start(&[&HARDENED[..], &memory, &[&volume], &program].concat());
         let code = container.wait();
-        assert!(container.state()["OOMKilled"] == true, "{}", container.state());
-        (code, container.logs())
+        let log = container.logs();
+        assert_eq!(code, 137, "{log}");
+        assert!(container.is_out_of_memory(), "{log}");
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.starts_with("init: tail was killed: out of memory"), "{log}");
     }
 
     /// The files and directories in it, without those that Docker puts into every container.

@@ -3,7 +3,8 @@
 //!
 //! Only one thing is a success: our deployment, known by its id, is PRIMARY and COMPLETED with all
 //! its tasks running, no fewer targets are healthy than before, and ECS's own record of it, where
-//! there is one, says SUCCESSFUL. Whatever else ends is a failure, and what this program does not know is waited for until the time is up.
+//! there is one, says SUCCESSFUL. Whatever else ends is a failure, and what this program does not
+//! know is waited for until the time is up.
 
 use std::fmt::{Display, Formatter};
 use std::time::Duration;

@@ -94,8 +94,8 @@ fn cut(note: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::ServiceName;
-    use crate::store::release::tests::draft;
-    use crate::store::release::{Outcome, ServiceRecord, ServiceState};
+    use crate::store::release::tests::{draft, record};
+    use crate::store::release::{Outcome, ServiceState};
 
     #[test]
     fn a_person_sees_what_became_of_each() {
@@ -112,16 +112,7 @@ mod tests {
         for (who, state) in
             [(ServiceName::Users, ServiceState::Rolled), (ServiceName::Client, ServiceState::Kept)]
         {
-            let record = ServiceRecord {
-                image: String::new(),
-                inputs: String::new(),
-                version: None,
-                task_definition: None,
-                before: None,
-                state,
-                evidence: None,
-            };
-            only_users.services.insert(who, record);
+            only_users.services.insert(who, record(state));
         }
         let report =
             Report(vec![release("2026-11-18.10", Outcome::Started), back, broken, only_users]);

@@ -236,7 +236,7 @@ impl Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::release::tests::draft;
+    use crate::store::release::tests::{draft, record};
     use crate::store::release::{Outcome, ServiceRecord, ServiceState};
     use serde_json::json;
 
@@ -261,17 +261,10 @@ mod tests {
     #[test]
     fn a_kept_release_names_its_images() {
         let mut release = draft("2026-11-23.1".parse().unwrap(), 0);
-        let record = |image: &str| ServiceRecord {
-            image: image.to_owned(),
-            inputs: String::new(),
-            version: None,
-            task_definition: None,
-            before: None,
-            state: ServiceState::Rolled,
-            evidence: None,
-        };
-        release.services.insert(ServiceName::Users, record("host/shop-users@sha256:1"));
-        release.services.insert(ServiceName::Client, record(""));
+        let of =
+            |image: &str| ServiceRecord { image: image.to_owned(), ..record(ServiceState::Rolled) };
+        release.services.insert(ServiceName::Users, of("host/shop-users@sha256:1"));
+        release.services.insert(ServiceName::Client, of(""));
         assert_eq!(digests(&[&release]), BTreeSet::from(["sha256:1".to_owned()]));
     }
 

@@ -234,7 +234,7 @@ fn differs(one: &Release, other: &Release) -> bool {
 mod tests {
     use super::*;
     use crate::store::release::Outcome;
-    use crate::store::release::tests::draft;
+    use crate::store::release::tests::{draft, record};
 
     /// A good release: each service's revision, whether it is about it, and its commit.
     fn release(number: u32, version: &str, services: &[(ServiceName, u32, bool, &str)]) -> Release {
@@ -244,12 +244,9 @@ mod tests {
         for (who, revision, is_own, version) in services {
             let record = ServiceRecord {
                 image: format!("host/shop-{who}@sha256:{revision}"),
-                inputs: String::new(),
                 version: (!is_own).then(|| (*version).to_owned()),
                 task_definition: Some(format!("arn:task-definition/shop-{who}-td:{revision}")),
-                before: None,
-                state: if *is_own { ServiceState::Rolled } else { ServiceState::Kept },
-                evidence: None,
+                ..record(if *is_own { ServiceState::Rolled } else { ServiceState::Kept })
             };
             release.services.insert(*who, record);
         }

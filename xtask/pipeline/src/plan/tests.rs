@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cloud::{Cluster, Deployment, Host, Identity, Service, TaskDefinition};
-use crate::store::release::tests::draft;
+use crate::store::release::tests::{draft, record};
 use serde_json::json;
 
 const OLD: &str = "host/shop-users@sha256:1f0c112233445566778899";
@@ -271,11 +271,8 @@ fn only_the_image_that_runs_is_known_without_the_registry() {
     let record = ServiceRecord {
         image: OLD.to_owned(),
         inputs: image.inputs.clone(),
-        version: None,
         task_definition: Some(running.task_definition),
-        before: None,
-        state: ServiceState::Rolled,
-        evidence: None,
+        ..record(ServiceState::Rolled)
     };
     release.services.insert(ServiceName::Users, record);
     observed.releases = vec![release];

@@ -24,13 +24,8 @@ fn owner(token: &str) -> Owner {
 
 fn draft(id: release::ReleaseId, started: u64) -> Release {
     let entry = |image: &str| ServiceRecord {
-        inputs: String::new(),
-        version: None,
         image: image.to_owned(),
-        task_definition: None,
-        before: None,
-        state: ServiceState::Pending,
-        evidence: None,
+        ..release::tests::record(ServiceState::Pending)
     };
     let mut draft = release::tests::draft(id, started);
     draft.services.insert(ServiceName::Users, entry("newer"));

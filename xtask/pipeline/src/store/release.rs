@@ -444,6 +444,19 @@ pub(crate) mod tests {
         }
     }
 
+    /// What a release has of a service, before anything is known of it.
+    pub(crate) fn record(state: ServiceState) -> ServiceRecord {
+        ServiceRecord {
+            image: String::new(),
+            inputs: String::new(),
+            version: None,
+            task_definition: None,
+            before: None,
+            state,
+            evidence: None,
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn numbers_go_up_within_a_day_also_past_nine() {
         let store = Memory::new();
@@ -505,16 +518,7 @@ pub(crate) mod tests {
             let id = ReleaseId { day: "2026-11-18".to_owned(), number };
             let mut release = Release { outcome: Outcome::Released, ..draft(id, 0) };
             for who in services {
-                let record = ServiceRecord {
-                    image: String::new(),
-                    inputs: String::new(),
-                    version: None,
-                    task_definition: None,
-                    before: None,
-                    state: ServiceState::Rolled,
-                    evidence: None,
-                };
-                release.services.insert(*who, record);
+                release.services.insert(*who, record(ServiceState::Rolled));
             }
             release
         };
