@@ -6,8 +6,8 @@ mod link;
 mod request;
 
 use contract::{
-    ChangePassword, NewUser, Registration, Session as SessionInfo, UpdateUser, User, UserMessage,
-    paths,
+    ChangePassword, ErrorCode, NewUser, Registration, Session as SessionInfo, UpdateUser, User,
+    UserMessage, paths,
 };
 
 pub(crate) use self::{
@@ -57,7 +57,10 @@ pub(crate) async fn sessions(session: Session) -> Result<Vec<SessionInfo>> {
     session.send(Request::get(paths::SESSIONS)).await?.json().await
 }
 
-/// Ends one of the person's other sessions.
+/// Ends one of the person's other sessions; one that has ended by itself is no failure.
 pub(crate) async fn end_session(session: Session, id: i64) -> Result<()> {
-    session.send(Request::delete(&paths::session(id))).await.map(drop)
+    match session.send(Request::delete(&paths::session(id))).await {
+        Err(error) if error.code() != Some(ErrorCode::SessionNotFound) => Err(error),
+        _ => Ok(()),
+    }
 }

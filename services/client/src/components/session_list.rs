@@ -1,6 +1,6 @@
 //! Where the person is signed in.
 
-use contract::{ErrorCode, Session as SessionInfo};
+use contract::Session as SessionInfo;
 use leptos::{html, prelude::*, task::spawn_local};
 
 use super::{SignOut, fact, failed, flag, follow, live};
@@ -82,11 +82,7 @@ async fn end_others(session: Session) -> api::Result<()> {
             return Ok(());
         }
         for other in others {
-            match api::end_session(session, other.id).await {
-                // It has ended by itself: all the better.
-                Err(error) if error.code() == Some(ErrorCode::SessionNotFound) => {}
-                outcome => outcome?,
-            }
+            api::end_session(session, other.id).await?;
         }
     }
 }
@@ -138,12 +134,16 @@ fn SessionItem(info: SessionInfo, on_ended: Callback<()>) -> impl IntoView {
         busy.set(true);
         spawn_local(async move {
             match api::end_session(session, id).await {
-                Ok(()) => messages.say(Kind::Success, "That session has ended."),
-                Err(error) => messages.say_error(&error),
+                // The button stays as it is: its row goes once the list has been read anew.
+                Ok(()) => {
+                    messages.say(Kind::Success, "That session has ended.");
+                    let _ = on_ended.try_run(());
+                }
+                Err(error) => {
+                    messages.say_error(&error);
+                    let _ = busy.try_set(false);
+                }
             }
-            let _ = busy.try_set(false);
-            // Also after a failure: it may have ended by itself.
-            let _ = on_ended.try_run(());
         });
     };
     view! {
