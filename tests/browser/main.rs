@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod account;
+mod aftermath;
 mod doc;
 mod faults;
 mod forms;

@@ -85,6 +85,8 @@ fn it_is_configured_to_run_as_nobody() {
     assert_eq!(config["User"], "10001:10001");
     assert_eq!(config["StopSignal"], "SIGTERM");
     assert_eq!(config["Entrypoint"], serde_json::json!(["/init", "/static-web-server"]));
+    let check = serde_json::json!(["CMD", "/init", "--healthcheck", "/health"]);
+    assert_eq!(config["Healthcheck"]["Test"], check);
     assert_eq!(config["ExposedPorts"], serde_json::json!({"80/tcp": {}}));
     assert_eq!(config["Labels"]["org.opencontainers.image.title"], "client");
 }
@@ -102,6 +104,30 @@ async fn hardened_it_serves_every_page_fresh_and_says_which_build_it_is() {
         assert_eq!(version, header_of(&response, "x-app-version"), "{page}");
     }
     assert_eq!(site.get("/health").await.status(), 200);
+}
+
+#[test]
+fn it_says_whether_it_is_healthy_on_whatever_port() {
+    let image = image();
+    for settings in [&[][..], &["--env=SERVER_PORT=8080"]] {
+        let often = ["--health-interval=1s"];
+        let arguments = [&HARDENED[..], &often, settings, &[image.name()]].concat();
+        Container::start(&arguments).healthy();
+    }
+}
+
+#[tokio::test]
+async fn what_a_browser_has_of_another_release_does_not_stand_for_this_one() {
+    let site = Site::start();
+    // An older release must not look unchanged to who has a newer one, and dates are all that the
+    // server compares.
+    for page in PAGES {
+        let response = site.get(page).await;
+        let date = header_of(&response, "last-modified");
+        let request = reqwest::Client::new().get(format!("{}{page}", site.base));
+        let again = request.header(header::IF_MODIFIED_SINCE, date).send().await.unwrap();
+        assert_eq!(again.status(), 200, "{page}");
+    }
 }
 
 #[tokio::test]
@@ -203,7 +229,9 @@ async fn stopped_under_load_it_finishes_what_it_has_accepted() {
     let log = site.container.logs();
     assert_eq!(site.container.wait(), 0, "{log}");
     assert!(took < Duration::from_secs(10), "{took:?}");
-    let accepted = log.lines().filter(|line| line.contains("incoming request")).count();
+    // The health check's own are not of the load.
+    let is_ours = |line: &&str| line.contains("incoming request") && !line.contains("/health");
+    let accepted = log.lines().filter(is_ours).count();
     // And the page that named the assets.
     assert_eq!(accepted, answered + 1, "an answer was lost");
 }

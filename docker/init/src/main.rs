@@ -5,10 +5,16 @@
 //!
 //! ```text
 //! init PROGRAM [ARGUMENT…]
+//! init --healthcheck PATH
 //! ```
 //!
-//! The exit code is that of the program, or 128 and the signal's number where one killed it, as
+//! The second form is for a service that cannot ask itself how it is, in an image that has nothing
+//! else to do it with; see [`healthcheck`].
+//!
+//! Otherwise the exit code is that of the program, or 128 and the signal's number where one killed it, as
 //! shells tell it; 127 where the program cannot be started.
+
+mod healthcheck;
 
 use std::{
     env,
@@ -42,6 +48,9 @@ fn main() -> ExitCode {
         eprintln!("init: which program? usage: init PROGRAM [ARGUMENT…]");
         return ExitCode::from(2);
     };
+    if program == "--healthcheck" {
+        return healthcheck::run(arguments.next().as_deref());
+    }
     let name = program.to_string_lossy().into_owned();
     match run(&program, arguments) {
         Ok(status) => end(&name, status),

@@ -7,14 +7,12 @@ use crate::{
     components::{Interrupted, Navigation, follow, live, word},
     messages::{MessageRegion, Messages},
     pages::{About, Login, NewcomersEmail, NotFound, Register, Status, UserList, Users},
-    router::Router,
+    router::{GUESTS_ONLY, Router},
     session::{Identity, Session},
 };
 
 /// The pages for those who are signed in.
 const MEMBERS_ONLY: [&str; 1] = ["/status"];
-/// The pages for those who are not.
-const GUESTS_ONLY: [&str; 2] = ["/login", "/register"];
 
 #[component]
 pub(crate) fn App() -> impl IntoView {
@@ -51,10 +49,12 @@ pub(crate) fn App() -> impl IntoView {
         </header>
         <div class="offline" role="status" data-testid="offline">
             {word(move || {
-                if online.get() {
-                    ""
-                } else {
+                if !online.get() {
                     "You are offline. What you see may be out of date; what you type stays."
+                } else if session.is_waiting_for_the_api() {
+                    "The service is not available now. You will be logged back in as soon as it is."
+                } else {
+                    ""
                 }
             })}
         </div>
@@ -85,10 +85,7 @@ fn keep_the_door(router: Router, session: Session, messages: Messages) {
                     session.end_is_noticed();
                     return;
                 }
-                match router.address().as_str() {
-                    "/" => "/login".to_owned(),
-                    wish => format!("/login?next={}", js_sys::encode_uri_component(wish)),
-                }
+                untrack(|| router.sign_in())
             }
             Identity::SignedIn(_) if GUESTS_ONLY.contains(&path.as_str()) => {
                 untrack(|| router.query("next")).and_then(next_page).unwrap_or_else(|| "/".into())

@@ -48,19 +48,30 @@ pub(crate) fn focus(element: &HtmlElement) {
     let _ = element.focus_with_options(&options);
 }
 
-/// Gives the focus to `heir` if what has it now goes from the page with what has just changed.
+/// Gives the focus to `heir`, or else to the page's main part, if what has it now goes from the page
+/// with what has just changed.
 pub(crate) fn bequeath_focus(heir: impl Fn() -> Option<HtmlElement> + 'static) {
     let holder = document().active_element();
     let heir: Box<dyn Fn() -> Option<HtmlElement>> = Box::new(heir);
     spawn_local(async move {
         // Until the change is to be seen.
         sleep(Duration::ZERO).await;
-        if holder.is_some_and(|holder| !holder.is_connected())
-            && let Some(heir) = heir()
-        {
+        if holder.is_none_or(|holder| holder.is_connected()) || !focus_is_free() {
+            return;
+        }
+        if let Some(heir) = heir() {
             focus(&heir);
         }
+        // What is not shown takes no focus.
+        if focus_is_free() {
+            focus_main();
+        }
     });
+}
+
+/// Whether nothing on the page has the focus.
+fn focus_is_free() -> bool {
+    document().active_element().is_none_or(|holder| holder.tag_name() == "BODY")
 }
 
 /// Gives the focus to the page's main part: what had it is gone.

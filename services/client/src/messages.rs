@@ -58,11 +58,15 @@ impl Messages {
         self.show(Message { kind, text: text.into(), carried: true });
     }
 
-    fn show(self, message: Message) {
+    fn show(self, mut message: Message) {
         let passes = message.kind == Kind::Success;
-        self.shown.set(Some(message));
         self.said.update_value(|said| *said = said.wrapping_add(1));
         let said = self.said.get_value();
+        if said % 2 == 0 {
+            // Said once more it is another text, or screen readers would not read it out again.
+            message.text.push('\u{a0}');
+        }
+        self.shown.set(Some(message));
         if passes {
             spawn_local(async move {
                 browser::sleep(SHOWN_FOR).await;

@@ -15,6 +15,9 @@ use web_sys::{Element, HtmlAnchorElement, MouseEvent, ScrollRestoration};
 
 use crate::browser;
 
+/// The pages for those who are not signed in.
+pub(crate) const GUESTS_ONLY: [&str; 2] = ["/login", "/register"];
+
 /// How the person came to the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -83,6 +86,18 @@ impl Router {
         untrack(|| format!("{}{}", self.path.get(), self.query.get()))
     }
 
+    /// The address of the sign-in, which leads back here; reactive.
+    pub(crate) fn sign_in(self) -> String {
+        let (path, query) = (self.path.get(), self.query.get());
+        if GUESTS_ONLY.contains(&path.as_str()) {
+            format!("/login{query}")
+        } else if path == "/" && query.is_empty() {
+            "/login".to_owned()
+        } else {
+            format!("/login?next={}", js_sys::encode_uri_component(&format!("{path}{query}")))
+        }
+    }
+
     /// How the person came here.
     pub(crate) fn arrival(self) -> Arrival {
         self.arrival.get_value()
@@ -135,6 +150,11 @@ impl Router {
         let path = browser::location(web_sys::Location::pathname);
         if self.path.with_untracked(|old| *old != path) {
             self.path.set(path);
+        } else if arrival == Arrival::Returned {
+            // To the same page with another query.
+            spawn_local(self.scroll_back());
+        } else {
+            window().scroll_to_with_x_and_y(0.0, 0.0);
         }
     }
 
@@ -178,7 +198,8 @@ impl Router {
     /// before what it shows is there.
     pub(crate) async fn scroll_back(self) {
         let (entry, position) = (self.entry.get_value(), self.position());
-        for _ in 0..100 {
+        // As long as a request for it may take.
+        for _ in 0..400 {
             window().scroll_to_with_x_and_y(0.0, position);
             let reached = window().scroll_y().unwrap_or_default();
             if position - reached < 1.0 {

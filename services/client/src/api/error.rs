@@ -96,6 +96,9 @@ impl fmt::Display for Error {
                 | ErrorCode::SchemaMissing => {
                     write!(f, "The service is not available now. {}", Again(*retry_after))
                 }
+                ErrorCode::UserNotFound => {
+                    f.write_str("This user has been removed. Reload the page to see who is there.")
+                }
                 ErrorCode::Internal => write!(
                     f,
                     "Something went wrong on our side. Please try again. (Request {})",

@@ -41,8 +41,17 @@ pub(crate) async fn update_user(session: Session, id: i64, user: &UpdateUser) ->
     Ok(response.json::<UserMessage>().await?.user)
 }
 
+/// Removes a user; one whom somebody else has removed is no failure.
 pub(crate) async fn remove_user(session: Session, id: i64) -> Result<()> {
-    session.send(Request::delete(&paths::user(id))).await.map(drop)
+    remove(session, &paths::user(id), ErrorCode::UserNotFound).await
+}
+
+/// Has the API remove what is at `path`, or say by `gone` that it is gone already.
+async fn remove(session: Session, path: &str, gone: ErrorCode) -> Result<()> {
+    match session.send(Request::delete(path)).await {
+        Err(error) if error.code() != Some(gone) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) async fn register(registration: &Registration) -> Result<User> {
@@ -59,8 +68,5 @@ pub(crate) async fn sessions(session: Session) -> Result<Vec<SessionInfo>> {
 
 /// Ends one of the person's other sessions; one that has ended by itself is no failure.
 pub(crate) async fn end_session(session: Session, id: i64) -> Result<()> {
-    match session.send(Request::delete(&paths::session(id))).await {
-        Err(error) if error.code() != Some(ErrorCode::SessionNotFound) => Err(error),
-        _ => Ok(()),
-    }
+    remove(session, &paths::session(id), ErrorCode::SessionNotFound).await
 }

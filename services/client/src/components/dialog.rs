@@ -20,6 +20,9 @@ impl DialogHandle {
 #[component]
 pub(crate) fn Dialog(
     title: String,
+    /// What of it is read out with the title.
+    #[prop(optional)]
+    described_by: Option<&'static str>,
     #[prop(into)] on_close: Callback<()>,
     children: Children,
 ) -> impl IntoView {
@@ -39,6 +42,7 @@ pub(crate) fn Dialog(
         <dialog
             node_ref=dialog
             aria-labelledby="dialog-title"
+            aria-describedby=described_by
             data-testid="dialog"
             on:close=closed
         >

@@ -22,6 +22,9 @@ pub(crate) fn Page(title: &'static str, children: Children) -> impl IntoView {
         if arrival == Arrival::Loaded {
             return;
         }
+        // The same element may have had the focus on the page before: it would not be read out.
+        // Fails only where the element cannot have the focus.
+        let _ = heading.blur();
         browser::focus(&heading);
         if arrival == Arrival::Returned {
             spawn_local(router.scroll_back());

@@ -6,6 +6,9 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{DialogHandle, dialog::Cancel, flag, text, user_dialog::Consequences};
 use crate::{api, session::Session};
 
+/// Names the question to the dialog around it, so that it is read out with the title.
+pub(super) const QUESTION: &str = "question";
+
 /// Asks, and removes `user`; lives in a dialog, which it closes.
 #[component]
 pub(crate) fn RemoveUser(user: User) -> impl IntoView {
@@ -35,14 +38,17 @@ pub(crate) fn RemoveUser(user: User) -> impl IntoView {
                     consequences.removed(id);
                 }
                 Err(error) => {
-                    let _ = problem.try_set(error.to_string());
+                    if problem.try_set(error.to_string()).is_some() {
+                        // The dialog was closed meanwhile.
+                        consequences.failed(&error);
+                    }
                 }
             }
             let _ = busy.try_set(false);
         });
     };
     view! {
-        <p>{question}</p>
+        <p id=QUESTION>{question}</p>
         <p class="problem" role="alert" data-testid="form-problem">
             {text(move || problem.get())}
         </p>

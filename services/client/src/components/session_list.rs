@@ -49,6 +49,8 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
     let has_others =
         fact(move || sessions.with(|list| list.iter().flatten().any(|session| !session.current)));
 
+    let is_answered = fact(move || sessions.with(Option::is_some) || reading.problem().is_some());
+
     view! {
         {failed(reading, "sessions-problem", load)}
         <ul
@@ -65,11 +67,41 @@ pub(crate) fn SessionList(#[prop(into)] version: Signal<u32>) -> impl IntoView {
                 children=move |info| view! { <SessionItem info on_ended /> }.into_any()
             />
         </ul>
-        <div class="actions">
-            {live(move || has_others.get().then(|| view! { <EndOthers on_ended /> }.into_any()))}
-            <SignOut label="Log out everywhere" testid="logout-everywhere" everywhere=true />
+        {live(move || (!is_answered.get()).then(skeleton))}
+        // Not before the list: it would push them away from under a finger.
+        {live(move || {
+            is_answered
+                .get()
+                .then(|| {
+                    view! {
+                        <div class="actions">
+                            {live(move || {
+                                has_others
+                                    .get()
+                                    .then(|| view! { <EndOthers reading on_ended /> }.into_any())
+                            })}
+                            <SignOut
+                                label="Log out everywhere"
+                                testid="logout-everywhere"
+                                everywhere=true
+                            />
+                        </div>
+                    }
+                        .into_any()
+                })
+        })}
+    }
+}
+
+/// The shape of a session, before there is one.
+fn skeleton() -> AnyView {
+    view! {
+        <div class="card skeleton" aria-hidden="true">
+            <span class="bone"></span>
+            <span class="bone"></span>
         </div>
     }
+    .into_any()
 }
 
 /// Ends all of the person's sessions but this one; also those that have begun since the list was
@@ -87,14 +119,16 @@ async fn end_others(session: Session) -> api::Result<()> {
     }
 }
 
-/// The button that ends all sessions but this one.
+/// The button that ends all sessions but this one. It stands until the list has been read anew, and
+/// does nothing meanwhile.
 #[component]
-fn EndOthers(on_ended: Callback<()>) -> impl IntoView {
+fn EndOthers(reading: Reading, on_ended: Callback<()>) -> impl IntoView {
     let session = expect_context::<Session>();
     let messages = expect_context::<Messages>();
     let busy = RwSignal::new(false);
+    let is_busy = move || busy.get() || reading.is_busy();
     let end = move |_| {
-        if busy.get_untracked() {
+        if untrack(is_busy) {
             return;
         }
         busy.set(true);
@@ -103,15 +137,15 @@ fn EndOthers(on_ended: Callback<()>) -> impl IntoView {
                 Ok(()) => messages.say(Kind::Success, "You are logged out everywhere else."),
                 Err(error) => messages.say_error(&error),
             }
-            let _ = busy.try_set(false);
             let _ = on_ended.try_run(());
+            let _ = busy.try_set(false);
         });
     };
     view! {
         <button
             type="button"
             data-testid="end-others"
-            aria-disabled=flag(move || busy.get())
+            aria-disabled=flag(is_busy)
             on:click=end
         >
             "Log out everywhere else"

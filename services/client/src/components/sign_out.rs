@@ -4,6 +4,7 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::flag;
 use crate::{
+    browser,
     messages::{Kind, Messages},
     session::Session,
 };
@@ -24,10 +25,13 @@ pub(crate) fn SignOut(
         }
         busy.set(true);
         spawn_local(async move {
-            if let Err(error) = session.sign_out(everywhere).await {
-                messages.say(Kind::Failure, format!("You are still logged in. {error}"));
+            match session.sign_out(everywhere).await {
+                // The button goes.
+                Ok(()) => browser::bequeath_focus(|| None),
+                Err(error) => {
+                    messages.say(Kind::Failure, format!("You are still logged in. {error}"));
+                }
             }
-            // Signed out, the button is gone.
             let _ = busy.try_set(false);
         });
     };

@@ -7,8 +7,9 @@
 use contract::User;
 use leptos::prelude::*;
 
-use super::{Dialog, RemoveUser, UserForm, follow, live};
+use super::{Dialog, RemoveUser, UserForm, follow, live, remove_user::QUESTION};
 use crate::{
+    api::Error,
     messages::{Kind, Messages},
     pages::UserList,
     session::Session,
@@ -92,6 +93,10 @@ impl Consequences {
         self.messages.say(Kind::Success, "User updated.");
     }
 
+    pub(super) fn failed(self, error: &Error) {
+        self.messages.say_error(error);
+    }
+
     pub(crate) fn removed(self, id: i64) {
         self.list.remove(id);
         if self.session.user_id() == Some(id) {
@@ -133,7 +138,7 @@ pub(crate) fn UserDialog(action: RwSignal<Option<UserAction>>) -> impl IntoView 
             .into_any()
         }
         UserAction::Remove(user) => view! {
-            <Dialog title=format!("Remove {}?", user.username) on_close=close>
+            <Dialog title=format!("Remove {}?", user.username) described_by=QUESTION on_close=close>
                 <RemoveUser user />
             </Dialog>
         }

@@ -94,7 +94,7 @@ pub(crate) fn TextField(
             <p class="hint" id=hint_id>
                 {hint}
             </p>
-            {strength.then(|| meter(field.value))}
+            {strength.then(|| meter(field.value, error))}
             <p class="error" id=error_id>
                 {text(move || error.get().unwrap_or_default())}
             </p>
@@ -103,9 +103,13 @@ pub(crate) fn TextField(
     Some(view.into_any())
 }
 
-/// How good the password is that is being typed: a bar, and the same in words.
-fn meter(value: RwSignal<String>) -> AnyView {
-    let strength = Memo::new(move |_| value.with(|text| Strength::of(text)));
+/// How good the password is that is being typed: a bar, and the same in words. One with an `error`
+/// is not good, whatever it looks like by itself.
+fn meter(value: RwSignal<String>, error: Memo<Option<String>>) -> AnyView {
+    let strength = Memo::new(move |_| match value.with(|text| Strength::of(text)) {
+        Strength::Fair | Strength::Strong if error.with(Option::is_some) => Strength::Refused,
+        strength => strength,
+    });
     let level = word(move || match strength.get() {
         _ if value.with(String::is_empty) => "none",
         Strength::Short(_) => "short",

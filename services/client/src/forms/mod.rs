@@ -17,7 +17,10 @@ pub(crate) use self::{
     field::{Kind, TextField},
     frame::FormFrame,
 };
-use crate::api::{Error, Result};
+use crate::{
+    api::{Error, Result},
+    messages::Messages,
+};
 
 /// Begins to send what was typed; nothing where that breaks a rule.
 type Start = dyn Fn(Form) -> Option<Pin<Box<dyn Future<Output = Result<()>>>>> + Send + Sync;
@@ -131,11 +134,13 @@ impl FormState {
             let input = T::parse(form).ok()?;
             Some(Box::pin(action(input)))
         });
-        Callback::new(move |()| self.send(&start))
+        let messages = expect_context::<Messages>();
+        Callback::new(move |()| self.send(&start, messages))
     }
 
-    /// Sends the form with `start`, unless it breaks a rule or is being sent already.
-    fn send(self, start: &Start) {
+    /// Sends the form with `start`, unless it breaks a rule or is being sent already. A refusal that
+    /// comes when the form has gone is one of the page's `messages`.
+    fn send(self, start: &Start, messages: Messages) {
         if self.busy.get_untracked() {
             return;
         }
@@ -159,10 +164,11 @@ impl FormState {
         spawn_local(async move {
             let outcome = sending.await;
             // The page may be another one by now, and the form gone with it.
-            if self.busy.try_set(false).is_none()
-                && let Err(error) = outcome
-            {
-                self.refuse(&error, &typed);
+            let has_gone = self.busy.try_set(false).is_some();
+            match outcome {
+                Err(error) if has_gone => messages.say_error(&error),
+                Err(error) => self.refuse(&error, &typed),
+                Ok(()) => {}
             }
         });
     }
@@ -196,7 +202,9 @@ impl FormState {
         if let Some(field) = fields.into_iter().find(wrong)
             && let Some(input) = field.input.get_untracked()
         {
-            // Fails only where the element cannot have the focus; an input can.
+            // What has the focus already would not be read out again. Both fail only where the
+            // element cannot have the focus; an input can.
+            let _ = input.blur();
             let _ = input.focus();
         }
     }

@@ -16,8 +16,8 @@ use crate::browser;
 const NAME: &str = "session";
 
 /// A tab that does not go on within this time (it is being debugged, say) must not
-/// stop all others. More than a request may take.
-const PATIENCE_MS: u32 = 30_000;
+/// stop all others. More than the two requests of a sign-in may take.
+const PATIENCE_MS: u32 = 45_000;
 
 thread_local! {
     static TAKEN: Cell<bool> = const { Cell::new(false) };

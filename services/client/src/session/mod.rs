@@ -28,7 +28,6 @@ use crate::{
 };
 
 const ENDED: &str = "Your session has ended. Please log in again.";
-const AWAY: &str = "The service is not available now. You will be logged back in as soon as it is.";
 const LOGGED_OUT: &str = "You have logged out.";
 
 /// Who the person is.
@@ -48,6 +47,8 @@ pub(crate) struct Session {
     identity: RwSignal<Identity>,
     /// Set when a session was over without the person having said so.
     ended: RwSignal<bool>,
+    /// Set when the API could not say who the person is.
+    away: RwSignal<bool>,
     token: StoredValue<Option<Token>>,
     tabs: StoredValue<Tabs, LocalStorage>,
     messages: Messages,
@@ -59,6 +60,7 @@ impl Session {
         let session = Self {
             identity: RwSignal::new(Identity::Restoring),
             ended: RwSignal::new(false),
+            away: RwSignal::new(false),
             token: StoredValue::new(None),
             tabs: StoredValue::new_local(Tabs::none()),
             messages,
@@ -81,6 +83,11 @@ impl Session {
         }
     }
 
+    /// Whether the API is away, and so cannot say who the person is; reactive.
+    pub(crate) fn is_waiting_for_the_api(self) -> bool {
+        self.away.get() && self.identity.get() == Identity::Restoring
+    }
+
     /// Whether the person's session is over and nobody has led them to the sign-in yet; reactive.
     pub(crate) fn has_ended(self) -> bool {
         self.ended.get()
@@ -99,7 +106,7 @@ impl Session {
 
     /// Signs in.
     pub(crate) async fn sign_in(self, login: &Login) -> Result<()> {
-        let (token, user) = {
+        let (token, status) = {
             let _turn = lock::acquire().await;
             let tokens: Tokens = Request::post(paths::LOGIN)
                 .json(login)?
@@ -110,8 +117,19 @@ impl Session {
                 .await?;
             let token = Token::new(tokens);
             hint::set(token.expires_at);
-            let status = Request::get(paths::STATUS).send(Some(&token.access)).await?;
-            (token, status.json::<User>().await?)
+            let status = Request::get(paths::STATUS).send(Some(&token.access)).await;
+            (token, status)
+        };
+        let user = match status {
+            Ok(status) => status.json::<User>().await?,
+            // They are signed in, and the API has yet to say who they are.
+            Err(error) if error.is_temporary() => {
+                self.token.set_value(Some(token));
+                self.identity.set(Identity::Restoring);
+                spawn_local(self.restore());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
         self.tabs.with_value(|tabs| {
             tabs.tell(&News::SignedIn { token: token.clone(), user: user.clone() });
@@ -128,6 +146,11 @@ impl Session {
     pub(crate) async fn sign_out(self, everywhere: bool) -> Result<()> {
         let path = if everywhere { format!("{}?all", paths::LOGOUT) } else { paths::LOGOUT.into() };
         match self.send_unguarded(&Request::post(&path).with_cookie()).await {
+            // This session had ended before, and so could end none of the others.
+            Err(failure) if everywhere && failure.token_refused => {
+                self.end(failure.token.as_ref());
+                return Ok(());
+            }
             // Unknown to the API is signed out as well.
             Ok(_) | Err(Failure { token_refused: true, .. }) => {}
             // Another tab was quicker, and has told.
@@ -238,6 +261,7 @@ impl Session {
             self.identity.set(Identity::Guest);
             return;
         }
+        self.away.set(false);
         let mut pauses = Pauses::new();
         loop {
             let restored = self.try_to_restore().await;
@@ -245,16 +269,13 @@ impl Session {
                 return;
             }
             match restored {
-                Ok((token, user)) => {
-                    self.messages.clear();
-                    return self.adopt(token, user);
-                }
+                Ok((token, user)) => return self.adopt(token, user),
                 Err(error) if error.refuses_token() => {
                     self.forget();
                     return self.messages.carry(Kind::Failure, ENDED);
                 }
                 Err(error) => {
-                    self.messages.say(Kind::Failure, AWAY);
+                    self.away.set(true);
                     pauses.pass(&error).await;
                 }
             }
