@@ -120,6 +120,16 @@ async fn guest(visit: &Visit, album: &Album) {
     album.take(page, "users-right-to-left", "[data-testid=load-more]").await;
     page.open("/?q=nobody").await;
     album.take(page, "users-none-found", "[data-testid=nobody]").await;
+    // Nobody can be called that: a name has letters of ASCII only. It can be searched for.
+    page.open("/?q=%D7%A9%D7%9C%D7%95%D7%9D").await;
+    page.run("document.documentElement.dir = 'rtl'").await;
+    album.take(page, "users-none-found-right-to-left", "[data-testid=nobody]").await;
+    page.open("/").await;
+    page.shows("[data-testid=load-more]").await;
+    visit.execute("ALTER TABLE users RENAME TO away").await;
+    page.click("[data-testid=load-more]").await;
+    album.take(page, "users-more-error", "[data-testid=try-again]").await;
+    visit.execute("ALTER TABLE away RENAME TO users").await;
 
     page.open("/nowhere").await;
     album.take(page, "not-found", "[data-testid=not-found]").await;
@@ -129,7 +139,10 @@ async fn guest(visit: &Visit, album: &Album) {
     album.take(page, "login-errors", "#password[aria-invalid=true]").await;
     page.fill("email", "michael@example.com").await;
     page.fill("password", "not the password").await;
+    page.hold().await;
     page.click("[data-testid=submit]").await;
+    album.take(page, "login-busy", "[data-testid=submit][aria-disabled=true]").await;
+    page.let_go().await;
     album.take(page, "login-refused", "[data-testid=form-problem]:not(:empty)").await;
     page.open("/register").await;
     album.take(page, "register", "[data-testid=register-form]").await;
@@ -178,6 +191,13 @@ async fn member(visit: &Visit, album: &Album) {
     page.follow("User status").await;
     album.take(page, "status-sessions-error", "[data-testid=sessions-problem]:not(:empty)").await;
     visit.execute("ALTER TABLE away RENAME TO sessions").await;
+    page.hold_path("/auth/sessions").await;
+    page.open("/status").await;
+    album.take(page, "status-sessions-loading", "[data-testid=sessions] ~ .skeleton").await;
+    page.let_go().await;
+    page.answer("/auth/refresh", "async () => new Response('', { status: 503 })").await;
+    page.open("/status").await;
+    album.take(page, "status-away", "[data-testid=offline]:not(:empty)").await;
     page.answer("/auth/refresh", "() => new Promise(() => {})").await;
     page.open("/status").await;
     album.take(page, "status-loading", ".skeleton").await;

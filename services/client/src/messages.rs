@@ -62,7 +62,7 @@ impl Messages {
         let passes = message.kind == Kind::Success;
         self.said.update_value(|said| *said = said.wrapping_add(1));
         let said = self.said.get_value();
-        if said % 2 == 0 {
+        if said.is_multiple_of(2) {
             // Said once more it is another text, or screen readers would not read it out again.
             message.text.push('\u{a0}');
         }
