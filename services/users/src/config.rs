@@ -28,7 +28,7 @@ const CONNECTIONS_PER_WORKER_MIN: usize = 2;
 
 /// Which log lines, where nothing is said: what actix-server tells of its workers and
 /// PostgreSQL of what it need not do is noise.
-const LOG_FILTER: &str = "info,actix_server=warn,tokio_postgres=warn";
+const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,tokio_postgres=warn";
 
 /// A variable that the program reads.
 #[derive(Debug)]

@@ -19,8 +19,10 @@ const NO_LIMIT: u64 = 1 << 60;
 /// Less than this in bytes is refused: 64 MiB, of which one hash takes 19.
 const LEAST: u64 = 64 << 20;
 
-/// What a connection may take in bytes, with a request's head of 128 KiB, which is the most that the
-/// framework reads, in a buffer that has just been doubled.
+/// What a connection takes in bytes at most that sends one request after the other: with a head of
+/// 128 KiB, the most that the framework reads, in a buffer that has just been doubled. It may take
+/// more where requests are sent ahead of their answers, since the framework parses them as they come,
+/// or where a large answer waits for its reader. A load balancer sends nothing ahead.
 const CONNECTION: u64 = 256 * 1024;
 
 /// More connections are not taken, whatever the memory.

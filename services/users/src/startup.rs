@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -13,15 +13,18 @@ use std::{
 };
 
 use actix_cors::Cors;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    App, HttpServer,
-    dev::{Server, ServerHandle},
+    App, Error as ActixError, HttpServer,
+    dev::{AppConfig, Server, ServerHandle},
     http::{Method, header},
     middleware::{Condition, from_fn},
     web::{self, Data, PayloadConfig},
 };
 use futures_util::future::try_join;
-use tokio::task::AbortHandle;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{net::TcpStream, task::AbortHandle};
 
 use crate::{
     auth::{
@@ -36,6 +39,7 @@ use crate::{
         error::Error,
         extract::BODY_MAX,
         middleware::{normalize_path, observe},
+        stream::{Limits, Stream},
     },
     memory,
     metrics::{self, Metrics},
@@ -49,11 +53,21 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long after the signal requests are still taken on: by then what clients had sent before it has
-/// come through the queues of the system and of the framework, also on a busy machine.
-const LAST_CALL: Duration = Duration::from_millis(250);
+/// How many clients may wait until they are taken on.
+const BACKLOG: i32 = 2048;
+/// How long nothing of an answer may go out where something has come, or the answer is not read:
+/// longer than a request may take, so that it is met only where its head does not end.
+const UNANSWERED_LIMIT: Duration = Duration::from_secs(30);
+/// How long nothing may go out at all: longer than the framework keeps a connection.
+const SILENCE_LIMIT: Duration = Duration::from_secs(85);
+/// How long a connection that is being closed may take.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long after the signal requests are still taken on, but no longer than those in flight have
+/// after that: by then what clients had sent before it has come through the queues of the system and of
+/// the framework, also on a busy machine.
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long it takes until the last connection that was accepted is with a worker.
-const HANDING_OVER: Duration = Duration::from_millis(20);
+const HANDING_OVER: Duration = Duration::from_millis(200);
 /// How often what expired is cleared from the database.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -94,6 +108,7 @@ pub struct Application {
     metrics: Option<(Server, SocketAddr)>,
     sweeper: AbortHandle,
     connections: Connections,
+    last_call: Duration,
 }
 
 impl Application {
@@ -128,8 +143,9 @@ impl Application {
         let address = SocketAddr::new(shared.config.server.host, shared.config.server.port);
         let listen = |error| StartupError::Listen { address, error };
         let (server, address) = serve(Arc::clone(&shared), databases, address).map_err(listen)?;
+        let last_call = LAST_CALL.min(shared.config.server.shutdown_timeout);
         let sweeper = tokio::spawn(sweep(shared)).abort_handle();
-        Ok(Self { server, address, metrics, sweeper, connections })
+        Ok(Self { server, address, metrics, sweeper, connections, last_call })
     }
 
     /// The port that it listens on.
@@ -154,7 +170,11 @@ impl Application {
 
     /// Stops it, from anywhere, without a loss: see [`Goodbye::say`].
     pub(crate) fn goodbye(&self) -> Goodbye {
-        Goodbye { server: self.server.handle(), connections: self.connections.clone() }
+        Goodbye {
+            server: self.server.handle(),
+            connections: self.connections.clone(),
+            last_call: self.last_call,
+        }
     }
 
     /// Serves until it is stopped.
@@ -179,6 +199,7 @@ impl Application {
 pub(crate) struct Goodbye {
     server: ServerHandle,
     connections: Connections,
+    last_call: Duration,
 }
 
 impl Goodbye {
@@ -190,9 +211,9 @@ impl Goodbye {
     /// any more; then all are ended on which nothing is in flight.
     pub(crate) async fn say(self) {
         self.connections.end();
-        tokio::time::sleep(LAST_CALL).await;
+        tokio::time::sleep(self.last_call).await;
         self.server.pause().await;
-        tokio::time::sleep(HANDING_OVER).await;
+        tokio::time::sleep(HANDING_OVER.min(self.last_call)).await;
         self.server.stop(true).await;
     }
 
@@ -212,7 +233,7 @@ fn serve(
     let connections = shared.connections.clone();
     let next = Arc::new(AtomicUsize::new(0));
     // Called once by each worker, in its own thread.
-    let server = HttpServer::new(move || {
+    let app = move || {
         let database = databases.of_worker(next.fetch_add(1, Ordering::Relaxed));
         let state = State { shared: Arc::clone(&shared), database };
         let origins = &shared.config.server.cors_allowed_origins;
@@ -229,17 +250,51 @@ fn serve(
             .wrap(from_fn(normalize_path))
             .wrap(Condition::new(!origins.is_empty(), cors(origins)))
             .wrap(from_fn(observe))
-    })
-    .workers(workers)
-    .max_connections(connections.of_worker())
-    .on_connect(connections.counter())
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-    .shutdown_timeout(shutdown_timeout)
-    .disable_signals()
-    .bind(address)?;
-    let address = server.addrs().first().copied().unwrap_or(address);
-    Ok((server.run(), address))
+    };
+    let limits = Limits { asked: UNANSWERED_LIMIT, idle: SILENCE_LIMIT };
+    let listener = listen(address)?;
+    let address = listener.local_addr()?;
+    let builder = Server::build();
+    let ending = builder.graceful_shutdown_signal();
+    // As `HttpServer` does it, but for the stream.
+    let server = builder
+        .workers(workers)
+        .max_concurrent_connections(connections.of_worker())
+        .shutdown_timeout(shutdown_timeout)
+        .disable_signals()
+        .listen("users", listener, move || {
+            let (ending, counter) = (ending.clone(), connections.counter());
+            let app = app().into_factory().map_err(|error: ActixError| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .local_addr(address)
+                .on_connect_ext(move |_: &Stream<TcpStream>, data| counter(data))
+                .finish(map_config(app, |()| AppConfig::default()));
+            fn_service(move |io: TcpStream| async move {
+                let peer = io.peer_addr().ok();
+                Ok((Stream::accept(io, limits), actix_http::Protocol::Http1, peer))
+            })
+            .and_then(http)
+        })?
+        .run();
+    Ok((server, address))
+}
+
+/// Listens as the framework does. The standard library would let 128 clients wait, and who comes after
+/// them try again a second later.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of the process before linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn serve_metrics(metrics: Data<Metrics>, address: SocketAddr) -> io::Result<(Server, SocketAddr)> {

@@ -43,8 +43,8 @@ enum Way {
 struct Failed(#[from] db::Error);
 
 impl Failure for Failed {
-    fn is_unavailable(&self) -> bool {
-        matches!(self.0, db::Error::Unavailable(_))
+    fn ends_connection(&self) -> bool {
+        matches!(&self.0, db::Error::Unavailable(cause) if pool::ends_connection(cause.as_ref()))
     }
 }
 

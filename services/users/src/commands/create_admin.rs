@@ -3,10 +3,16 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::Args;
-use contract::{Email, Form, NewUser, form::Input};
+use contract::{Form, NewUser, form::Input};
+use diesel_async::AsyncPgConnection;
 
 use super::{CommandError, complain, connect, environment, hasher, runtime, say};
-use crate::{clock::Clock, config::DatabaseConfig, db};
+use crate::{
+    clock::Clock,
+    config::DatabaseConfig,
+    db::{self, users::User},
+    http::caller::timestamp,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -16,11 +22,17 @@ pub(super) struct Options {
     /// The administrator's e-mail address
     #[arg(long)]
     email: String,
+    /// Make the user of this name and address, who is there already, an administrator; the password stays
+    #[arg(long)]
+    promote: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), CommandError> {
     let env = environment()?;
     let config = DatabaseConfig::from_env(&env)?;
+    if options.promote {
+        return runtime()?.block_on(promote(&config, options));
+    }
     let password = match env.get("ADMIN_PASSWORD") {
         Some(password) => password.to_owned(),
         None => read_password()?,
@@ -50,7 +62,7 @@ pub(super) fn run(options: &Options) -> Result<(), CommandError> {
             Ok(user) => {
                 say(&format!("Added the administrator {} ({}).", user.username, user.email))
             }
-            Err(db::Error::EmailTaken) => promote(&conn, &admin.email).await,
+            Err(db::Error::EmailTaken) => Err(taken(&conn, admin.email.as_str()).await?),
             Err(db::Error::UsernameTaken) => Err(CommandError::Refused(format!(
                 "somebody else is called {}; choose another user name",
                 admin.username
@@ -60,18 +72,52 @@ pub(super) fn run(options: &Options) -> Result<(), CommandError> {
     })
 }
 
-/// The account is there: it becomes an administrator's and keeps its password.
-async fn promote(
-    conn: &diesel_async::AsyncPgConnection,
-    email: &Email,
-) -> Result<(), CommandError> {
-    match db::users::make_admin(conn, email.as_str()).await? {
-        Some(user) => say(&format!(
-            "{} ({}) is an administrator now and keeps the password.",
-            user.username, user.email
-        )),
-        None => Err(CommandError::Refused(format!("the user {email} has just been removed"))),
+/// Why nobody was added: the account is there. Anybody can sign up with any address, so that it need not
+/// be its owner's.
+async fn taken(conn: &AsyncPgConnection, email: &str) -> Result<CommandError, CommandError> {
+    let user = find(conn, email).await?;
+    if user.is_admin {
+        let (name, email) = (user.username, user.email);
+        return Ok(CommandError::Refused(format!("{name} ({email}) is an administrator already")));
     }
+    Ok(CommandError::Refused(format!(
+        "{email} is the address of user {id}, {name}, since {date}, with a password of their own: \
+         anybody can sign up with any address. If it is the right person, run this again with \
+         --promote --username {name}; if not, remove the user first",
+        email = user.email,
+        id = user.id,
+        name = user.username,
+        date = timestamp(user.created_date),
+    )))
+}
+
+/// The account becomes an administrator's and keeps its password. The name is asked for so that nobody
+/// is promoted whom the caller has not looked at.
+async fn promote(config: &DatabaseConfig, options: &Options) -> Result<(), CommandError> {
+    let conn = connect(config).await?;
+    let user = find(&conn, options.email.trim()).await?;
+    if !user.username.eq_ignore_ascii_case(&options.username) {
+        return Err(CommandError::Refused(format!(
+            "user {} at {} is called {}, not {}; nobody was promoted",
+            user.id, user.email, user.username, options.username
+        )));
+    }
+    let Some(user) = db::users::make_admin(&conn, user.id).await? else {
+        return Err(nobody(&options.email));
+    };
+    say(&format!(
+        "{} ({}) is an administrator now and keeps the password.",
+        user.username, user.email
+    ))
+}
+
+async fn find(conn: &AsyncPgConnection, email: &str) -> Result<User, CommandError> {
+    let user = db::users::with_email(conn, &email.to_ascii_lowercase()).await?;
+    user.ok_or_else(|| nobody(email))
+}
+
+fn nobody(email: &str) -> CommandError {
+    CommandError::Refused(format!("there is no user with the address {email}"))
 }
 
 /// One line of standard input. An argument would show in the process list.

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    time::Duration,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use diesel_async::AsyncPgConnection;
@@ -21,27 +21,24 @@ use tokio_postgres::Connection;
 pub struct Link {
     connection: AsyncPgConnection,
     driver: Driver,
+    /// The task ends a moment after it was told to.
+    closed: AtomicBool,
 }
 
 impl Link {
     pub(super) fn new(connection: AsyncPgConnection, driver: Driver) -> Self {
-        Self { connection, driver }
+        Self { connection, driver, closed: AtomicBool::new(false) }
     }
 
     /// Whether either side has closed it.
     pub fn has_ended(&self) -> bool {
-        self.driver.0.as_ref().is_none_or(AbortHandle::is_finished)
-    }
-
-    /// Waits until either side has closed it. For rare moments: it looks every millisecond.
-    pub async fn ended(&self) {
-        while !self.has_ended() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.closed.load(Ordering::Relaxed)
+            || self.driver.0.as_ref().is_none_or(AbortHandle::is_finished)
     }
 
     /// Closes it, whoever waits for an answer.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         if let Some(task) = &self.driver.0 {
             task.abort();
         }

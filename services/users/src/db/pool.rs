@@ -397,8 +397,10 @@ pub fn is_unavailable(error: &DieselError) -> bool {
         | DieselError::BrokenTransactionManager => true,
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
             let message = info.message();
-            // 57P01 to 57P05 and 25P03: shutdown, crash, time limits.
-            message.starts_with("terminating connection ")
+            // 40P01: two requests stood in each other's way, and the server has ended this one.
+            message == "deadlock detected"
+                // 57P01 to 57P05 and 25P03: shutdown, crash, time limits.
+                || message.starts_with("terminating connection ")
                 // 57014 and 55P03: by the time limit of a statement or lock.
                 || message.starts_with("canceling statement due to ")
                 // 57P03 and 53300, where a pooler in between lets us in first.
@@ -412,6 +414,16 @@ pub fn is_unavailable(error: &DieselError) -> bool {
         DieselError::RollbackErrorOnCommit { rollback_error, commit_error } => {
             is_unavailable(rollback_error) || is_unavailable(commit_error)
         }
+        _ => false,
+    }
+}
+
+/// Whether a query failed because its connection has ended or, as the server has just said, is about to.
+pub fn ends_connection(error: &(dyn StdError + 'static)) -> bool {
+    let Some(DieselError::DatabaseError(kind, info)) = error.downcast_ref() else { return false };
+    match kind {
+        DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => true,
+        DatabaseErrorKind::Unknown => info.message().starts_with("terminating connection "),
         _ => false,
     }
 }
@@ -550,6 +562,7 @@ mod tests {
     #[test]
     fn what_will_pass() {
         for message in [
+            "deadlock detected",
             "terminating connection due to administrator command",
             "terminating connection because of crash of another server process",
             "terminating connection due to idle-in-transaction timeout",

@@ -45,13 +45,11 @@ pub const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 /// How long an answer may take before the connection is given up.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a server may take from saying that it closes a connection to doing so.
-const CLOSING_LIMIT: Duration = Duration::from_millis(50);
-
 /// What a read may fail with.
 pub trait Failure: From<Error> {
-    /// Whether it is that the database was not available.
-    fn is_unavailable(&self) -> bool;
+    /// Whether it is that the connection has ended, or is about to: the server says so, and a busy one
+    /// closes it only a while later.
+    fn ends_connection(&self) -> bool;
 }
 
 /// The attempt to connect, and what became of it.
@@ -93,11 +91,8 @@ impl Reader {
         loop {
             let link = self.link().await.map_err(Error::from)?;
             match tokio::time::timeout(ANSWER_LIMIT, work(&link)).await {
-                Ok(Err(error)) if again && error.is_unavailable() => {
-                    // The server says that it closes the connection, and closes it a moment later.
-                    if tokio::time::timeout(CLOSING_LIMIT, link.ended()).await.is_err() {
-                        return Err(error);
-                    }
+                Ok(Err(error)) if again && error.ends_connection() => {
+                    link.close();
                     again = false;
                 }
                 Ok(result) => return result,

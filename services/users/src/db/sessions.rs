@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::future::{try_join, try_join3};
 
 use super::{
     Error, Result,
@@ -287,18 +288,58 @@ pub async fn end_all(mut conn: &AsyncPgConnection, user: i64, kept: Option<i64>)
     Ok(diesel::delete(others).execute(&mut conn).await?)
 }
 
-/// Sets a new password and ends the user's other sessions, both or neither.
+/// How a change of a password ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The new password counts; so many other sessions have ended.
+    Made(usize),
+    /// The user has another hash by now than the one that the current password was held against.
+    OtherHash,
+    /// The session that asked has ended, or the user is gone or deactivated.
+    Ended,
+}
+
+/// Sets a new password in place of the one that `old` is of, ends the user's sessions but `kept`, and
+/// gives back the tries that were counted against `tries`: all or nothing.
+///
+/// Hashes take their time. What came meanwhile, another change of the password or the end of the
+/// session, counts as if this request had come after it.
 pub async fn change_password(
     conn: &mut AsyncPgConnection,
     user: i64,
-    hash: &str,
     kept: i64,
-) -> Result<usize> {
+    old: Option<&str>,
+    new: &str,
+    tries: &throttle::Key,
+) -> Result<Change> {
     conn.transaction(async |conn| {
-        super::users::set_password_hash(conn, user, hash).await?;
-        end_all(conn, user, Some(kept)).await
+        let conn: &AsyncPgConnection = conn;
+        let (hash, theirs) = try_join(lock_hash(conn, user), lock_sessions(conn, user)).await?;
+        let Some(hash) = hash.filter(|_| theirs.contains(&kept)) else {
+            return Ok(Change::Ended);
+        };
+        if hash.as_deref() != old {
+            return Ok(Change::OtherHash);
+        }
+        let set = super::users::set_password_hash(conn, user, new);
+        let (end, reset) = (end_all(conn, user, Some(kept)), throttle::reset(conn, tries));
+        let ((), ended, ()) = try_join3(set, end, reset).await?;
+        Ok::<_, Error>(Change::Made(ended))
     })
     .await
+}
+
+/// The hash of an active user's password; the user is locked.
+async fn lock_hash(mut conn: &AsyncPgConnection, user: i64) -> Result<Option<Option<String>>> {
+    let hash = users::table.find(user).filter(users::active).select(users::password_hash);
+    Ok(hash.for_no_key_update().first(&mut conn).await.optional()?)
+}
+
+/// The numbers of a user's sessions, which are locked in the order in which whoever ends them all comes
+/// upon them.
+async fn lock_sessions(mut conn: &AsyncPgConnection, user: i64) -> Result<Vec<i64>> {
+    let theirs = sessions::table.filter(sessions::user_id.eq(user)).select(sessions::id);
+    Ok(theirs.for_update().load(&mut conn).await?)
 }
 
 /// Clears what expired sessions left; says how many there were.

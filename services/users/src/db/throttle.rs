@@ -24,10 +24,18 @@ use crate::config::Limit;
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The tries at the account with this e-mail address, whether there is one or not.
+    /// The tries at the account with this e-mail address, whether there is one or not. The address must
+    /// be the very text by which the account is looked up: lower case.
     pub fn account(email: &str) -> Self {
         let mut hash = Sha256::new_with_prefix(b"account\0");
-        hash.update(email.to_lowercase());
+        hash.update(email);
+        Self(hash.finalize().into())
+    }
+
+    /// The tries of who is signed in as this user to change the password, whatever the address is.
+    pub fn password(user: i64) -> Self {
+        let mut hash = Sha256::new_with_prefix(b"password\0");
+        hash.update(user.to_be_bytes());
         Self(hash.finalize().into())
     }
 }

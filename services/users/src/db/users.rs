@@ -118,9 +118,15 @@ pub async fn update(
     Ok(Fixed(change).get_result(&mut conn).await.optional()?)
 }
 
-/// Makes the user with this address an administrator; `None` where there is none.
-pub async fn make_admin(mut conn: &AsyncPgConnection, email: &str) -> Result<Option<User>> {
-    Ok(diesel::update(users::table.filter(lower(users::email).eq(lower(email))))
+/// The user with this address, which must be lower case.
+pub async fn with_email(mut conn: &AsyncPgConnection, email: &str) -> Result<Option<User>> {
+    let user = users::table.select(User::as_select()).filter(lower(users::email).eq(email));
+    Ok(user.first(&mut conn).await.optional()?)
+}
+
+/// Makes a user an administrator; `None` where there is no such user.
+pub async fn make_admin(mut conn: &AsyncPgConnection, id: i64) -> Result<Option<User>> {
+    Ok(diesel::update(users::table.find(id))
         .set(users::is_admin.eq(true))
         .returning(User::as_returning())
         .get_result(&mut conn)
@@ -163,11 +169,12 @@ pub async fn delete(conn: &mut AsyncPgConnection, id: i64) -> Result<Removal> {
     .await
 }
 
-/// What a login with this address is held against.
+/// What a login with this address is held against. It must be lower case already: what PostgreSQL makes
+/// of letters beyond ASCII depends on its locale, and no address has any.
 pub async fn credentials(mut conn: &AsyncPgConnection, email: &str) -> Result<Option<Credentials>> {
     Ok(users::table
         .select(Credentials::as_select())
-        .filter(lower(users::email).eq(lower(email)))
+        .filter(lower(users::email).eq(email))
         .first(&mut conn)
         .await
         .optional()?)

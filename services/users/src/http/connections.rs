@@ -6,12 +6,9 @@
 //! that those who wait get their turn, and none is held by a client that merely keeps it. When the
 //! service ends, all are: no client sends one more request into a connection that is about to go.
 
-use std::{
-    any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use actix_web::dev::Extensions;
@@ -48,10 +45,10 @@ impl Connections {
         self.ending.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) >= self.crowd
     }
 
-    /// Counts each connection for as long as it is open, as what the framework calls on connect.
-    pub(crate) fn counter(&self) -> impl Fn(&dyn Any, &mut Extensions) + Clone + use<> {
+    /// Counts each connection for as long as it is open: called on connect, with its data.
+    pub(crate) fn counter(&self) -> impl Fn(&mut Extensions) + Clone + use<> {
         let open = Arc::clone(&self.open);
-        move |_, extensions| {
+        move |extensions| {
             extensions.insert(Open::new(&open));
         }
     }
@@ -86,7 +83,7 @@ mod tests {
             .map(|_| {
                 assert!(!connections.end_with_their_answer());
                 let mut extensions = Extensions::new();
-                connect(&(), &mut extensions);
+                connect(&mut extensions);
                 extensions
             })
             .collect();

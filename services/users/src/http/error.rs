@@ -227,8 +227,9 @@ impl ResponseError for Error {
 }
 
 impl db::reader::Failure for Error {
-    fn is_unavailable(&self) -> bool {
-        self.code == ErrorCode::DatabaseUnavailable
+    fn ends_connection(&self) -> bool {
+        let cause = self.cause.as_ref().filter(|_| self.code == ErrorCode::DatabaseUnavailable);
+        cause.is_some_and(|cause| db::pool::ends_connection(cause.as_ref()))
     }
 }
 

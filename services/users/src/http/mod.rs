@@ -5,4 +5,5 @@ pub(crate) mod connections;
 pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod middleware;
+pub(crate) mod stream;
 mod unread;

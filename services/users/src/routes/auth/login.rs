@@ -46,12 +46,13 @@ pub(crate) async fn login(
     let transport = Transport::of(&request, &state)?;
     let input: Login = body.parse()?;
     state.throttle_address(Kind::Credentials, &request)?;
-    let account = Key::account(&input.email);
+    let email = input.email.to_ascii_lowercase();
+    let account = Key::account(&email);
 
     let mut credentials = {
         let conn = state.connection().await?;
         let counted = state.throttle_account(&conn, &account);
-        let credentials = async { Ok(db::users::credentials(&conn, &input.email).await?) };
+        let credentials = async { Ok(db::users::credentials(&conn, &email).await?) };
         try_join(counted, credentials).await?.1
     };
 
@@ -81,7 +82,7 @@ pub(crate) async fn login(
             tracing::info!(event = "login", user, session);
             return transport.answer(&state, user, session, &token);
         }
-        credentials = db::users::credentials(&conn, &input.email).await?;
+        credentials = db::users::credentials(&conn, &email).await?;
     }
     tracing::warn!(event = "login_failed");
     Err(Error::new(ErrorCode::IncorrectCredentials, "Incorrect email and/or password."))

@@ -2,10 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use contract::{ChangePassword, ErrorCode};
+use futures_util::future::try_join;
 
 use crate::{
     auth::{password::Verdict, throttle::Kind},
-    db::{self, throttle::Key},
+    db::{self, sessions::Change, throttle::Key},
     http::{
         caller::{Bearer, Caller},
         error::Error,
@@ -14,6 +15,10 @@ use crate::{
     openapi::{BodyErrors, IncorrectPasswordErrors, OverloadErrors, ThrottleErrors, TokenErrors},
     state::State,
 };
+
+/// While hashes are computed, another request may change the password, or renew its hash: then the
+/// current password is held against what there is now, once.
+const ATTEMPTS: usize = 2;
 
 /// Sets a new password and ends all other sessions of the user.
 #[utoipa::path(
@@ -47,27 +52,39 @@ pub(crate) async fn change(
         .differs_from(&caller.user.username, &caller.user.email)
         .map_err(|violation| Error::field("new_password", violation))?;
     state.throttle_address(Kind::Credentials, &request)?;
-    let account = Key::account(&caller.user.email);
-    let conn = state.connection().await?;
-    state.throttle_account(&conn, &account).await?;
-    let current = db::users::password_hash(&conn, caller.user.id).await?;
-    // No connection is held while hashes are computed.
-    drop(conn);
+    let user = caller.user.id;
+    let tries = Key::password(user);
+    let mut current = {
+        let conn = state.connection().await?;
+        let counted = state.throttle_account(&conn, &tries);
+        let current = async { Ok(db::users::password_hash(&conn, user).await?) };
+        try_join(counted, current).await?.1
+    };
 
-    if state.hasher.verify(input.current_password, current).await? == Verdict::Mismatch {
-        tracing::warn!(event = "password_change_failed", user = caller.user.id);
-        return Err(Error::new(
-            ErrorCode::IncorrectPassword,
-            "The current password is not correct.",
-        ));
+    let mut new = None;
+    for _ in 0..ATTEMPTS {
+        // No connection is held while hashes are computed.
+        let verdict = state.hasher.verify(input.current_password.clone(), current.clone()).await?;
+        if verdict == Verdict::Mismatch {
+            break;
+        }
+        let hash = match new.take() {
+            Some(hash) => hash,
+            None => state.hasher.hash(input.new_password.expose().to_owned()).await?,
+        };
+
+        let mut conn = state.connection().await?;
+        let (old, kept) = (current.as_deref(), caller.session);
+        match db::sessions::change_password(&mut conn, user, kept, old, &hash, &tries).await? {
+            Change::Made(ended) => {
+                tracing::info!(event = "password_changed", user, ended);
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Change::Ended => return Err(Error::token_invalid()),
+            Change::OtherHash => current = db::users::password_hash(&conn, user).await?,
+        }
+        new = Some(hash);
     }
-    let hash = state.hasher.hash(input.new_password.expose().to_owned()).await?;
-
-    let mut conn = state.connection().await?;
-    let ended =
-        db::sessions::change_password(&mut conn, caller.user.id, &hash, caller.session).await?;
-    db::throttle::reset(&conn, &account).await?;
-
-    tracing::info!(event = "password_changed", user = caller.user.id, ended);
-    Ok(HttpResponse::NoContent().finish())
+    tracing::warn!(event = "password_change_failed", user);
+    Err(Error::new(ErrorCode::IncorrectPassword, "The current password is not correct."))
 }
