@@ -37,7 +37,7 @@ async fn an_image_that_crashes_at_start_is_taken_back_with_its_last_words() {
     world.checkout.prepend(
         "if [ \"$1\" = serve ]; then echo 'SECRET_KEY has 12 bytes; production needs 32'; exit 7; fi",
     );
-    let deploy = world.run(&["deploy"]).ends_with(40);
+    let deploy = world.deploy_in_vain();
     deploy
         .says("SECRET_KEY has 12 bytes; production needs 32")
         .says("exit code 7")

@@ -1,6 +1,6 @@
 //! The stack, from nothing and back to nothing.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::SystemTime};
 
 use serde_json::json;
 
@@ -79,6 +79,80 @@ async fn the_database_goes_only_if_it_is_named() {
     assert!(kept.contains("Database (AWS::RDS::DBInstance)"), "{kept}");
     assert!(!kept.contains("AWS::ECS::Cluster"), "{kept}");
     world.run(&["infra", "outputs"]).ends_with(10).says("there is no stack");
+}
+
+/// Writes a lock that somebody holds.
+async fn lock(world: &World, bucket: &str) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let holder = json!({ "token": "a", "who": "ada@laptop", "what": "deploy c0ffee", "since": now,
+        "renewed": now, "expires": now + 600, "released": false });
+    world.aws.object(bucket, "lock.json", &holder.to_string()).await;
+}
+
+#[tokio::test]
+async fn only_what_is_the_stack_s_own_is_emptied() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    let own = format!("{}-pipeline-{ACCOUNT}", world.name);
+    world.aws.object(&own, "releases/2026-11-23.1.json", "{}").await;
+    // Somebody else's bucket and cluster, with a service of the same name.
+    let company = format!("{}-company", world.name);
+    world.aws.bucket(&company).await;
+    world.aws.object(&company, "precious", "data").await;
+    world.aws.ecs("CreateCluster", json!({ "clusterName": company })).await;
+    let task = json!({ "family": "idle", "containerDefinitions": [
+        { "name": "idle", "image": "idle", "memory": 64 },
+    ]});
+    world.aws.ecs("RegisterTaskDefinition", task).await;
+    let service = format!("{}-users-service", world.name);
+    let create = json!({ "cluster": company, "taskDefinition": "idle", "desiredCount": 0,
+        "serviceName": service });
+    world.aws.ecs("CreateService", create).await;
+
+    configure(&world, &format!("[aws]\nbucket = \"{company}\"\ncluster = \"{company}\"\n"));
+    let asked = world.run(&["infra", "destroy"]).ends_with(10);
+    asked.says(&format!("all that is in the bucket {own}; "));
+    // By either lock, a deploy is not disturbed.
+    for bucket in [&company, &own] {
+        lock(&world, bucket).await;
+        let refused = world.run(&["infra", "destroy", "--yes"]).ends_with(60);
+        refused.says("ada@laptop deploys (`deploy c0ffee`)");
+        world.aws.object(bucket, "lock.json", RELEASED).await;
+    }
+    let mut destroyed = world.run(&["infra", "destroy", "--yes", "--output", "json"]).ends_with(0);
+    let report = destroyed.report();
+    assert_eq!(report["services"], json!([]), "{report}");
+    assert!(report["objects"].as_u64() >= Some(1), "{report}");
+    for spared in ["the bucket", "the cluster"] {
+        destroyed = destroyed.says(&format!("left alone: {spared} {company} with "));
+        assert!(report["kept"].to_string().contains(&format!("{spared} {company}")), "{report}");
+    }
+    assert!(world.aws.has_object(&company, "precious").await);
+    assert!(!world.aws.has_object(&own, "releases/2026-11-23.1.json").await);
+    let question = json!({ "cluster": company, "services": [service] });
+    let found = world.aws.ecs("DescribeServices", question).await;
+    assert_eq!(found["services"][0]["status"], "ACTIVE", "{found}");
+}
+
+/// A lock that was given back.
+const RELEASED: &str = "{ \"token\": \"a\", \"who\": \"ada\", \"what\": \"deploy\", \"since\": 0, \
+    \"renewed\": 0, \"expires\": 0, \"released\": true }";
+
+#[tokio::test]
+async fn nothing_is_changed_beside_a_deploy() {
+    let world = World::empty().await;
+    configure(&world, "");
+    world.run(&["infra", "apply", "--yes"]).ends_with(0);
+    let own = format!("{}-pipeline-{ACCOUNT}", world.name);
+    lock(&world, &own).await;
+    configure(&world, "LogDays = 7\n");
+    let refused = world.run(&["infra", "apply", "--yes"]).ends_with(60);
+    refused.says("ada@laptop deploys (`deploy c0ffee`): wait until that is done");
+    // Looking disturbs nobody.
+    world.run(&["infra", "plan", "--detailed-exitcode"]).ends_with(2);
+    world.aws.object(&own, "lock.json", RELEASED).await;
+    world.run(&["infra", "apply", "--yes"]).ends_with(0).says("└ UPDATE_COMPLETE");
 }
 
 #[tokio::test]

@@ -62,7 +62,8 @@ async fn the_deploy_role_may_do_what_deploys_do_and_nothing_beside_it() {
     }
     world.run(&["doctor"]);
 
-    let policy = deploy_policy(&world).await;
+    let of_builds = deploy_policy(&world).await;
+    let policy = together(&of_builds, &prune_policy(&world).await);
     let mut calls: Vec<Call> = proxy.requests().iter().flat_map(|one| calls(&world, one)).collect();
     // Only of a rollout that fails, and of AWS's own records, which the emulator has not.
     calls.extend(unseen(&world));
@@ -80,6 +81,41 @@ async fn the_deploy_role_may_do_what_deploys_do_and_nothing_beside_it() {
     let allowed: Vec<Call> = judge(&world.aws, &policy, neighbours.clone(), true).await;
     assert!(allowed.is_empty(), "allowed, and should not be: {allowed:#?}");
     println!("{} calls are allowed, {} neighbours are not", calls.len(), neighbours.len());
+
+    // A build deploys, and takes nothing away that releases could go back to.
+    let template = include_str!("../../ecs/stack.yml");
+    let (_, build) = template.split_once("\n  BuildRole:\n").unwrap();
+    let (build, _) = build.split_once("\n  BuildLog:\n").unwrap();
+    assert!(build.contains("ManagedPolicyArns: [!Ref DeployPolicy]\n"), "{build}");
+    let repository = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{}-users", world.name);
+    let prunes = vec![
+        Call::new("ecs:DeregisterTaskDefinition", "*"),
+        Call::new("ecr:BatchDeleteImage", repository),
+    ];
+    let allowed: Vec<Call> = judge(&world.aws, &of_builds, prunes.clone(), true).await;
+    assert!(allowed.is_empty(), "allowed to builds: {allowed:#?}");
+    assert!(prunes.iter().all(|call| calls.iter().any(|one| one.action == call.action)));
+}
+
+/// A role's policies as one.
+fn together(one: &str, other: &str) -> String {
+    let [mut one, other] = [one, other].map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let more = other["Statement"].as_array().unwrap().clone();
+    one["Statement"].as_array_mut().unwrap().extend(more);
+    one.to_string()
+}
+
+/// The document of what only the deploy role has beside it.
+async fn prune_policy(world: &World) -> String {
+    let role = format!("{}-deploy-role", world.name);
+    let question = [
+        ("Action", "GetRolePolicy"),
+        ("Version", "2010-05-08"),
+        ("RoleName", &*role),
+        ("PolicyName", "prune"),
+    ];
+    let found = world.aws.query("iam", &question).await;
+    decoded(element(&found, "PolicyDocument"))
 }
 
 /// The actions that a policy grants.

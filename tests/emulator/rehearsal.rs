@@ -12,7 +12,7 @@ use std::{
 use tests::emulator::{Checkout, files};
 
 /// How long a rehearsal may take. Machines that test are busy.
-const PATIENCE: Duration = Duration::from_secs(400);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// What production refuses, and a migration that PostgreSQL refuses.
 const REFUSALS: &str = "if [ \"$THROTTLE\" = off ]; then echo 'THROTTLE=off: not here'; exit 1; fi

@@ -78,6 +78,20 @@ impl Aws {
         assert!(status.is_success(), "bucket {name}: {status} {text}");
     }
 
+    /// Writes an object.
+    pub async fn object(&self, bucket: &str, key: &str, body: &str) {
+        let request = self.request(reqwest::Method::PUT, "s3", &format!("/{bucket}/{key}"));
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{bucket}/{key}: {status} {text}");
+    }
+
+    /// Whether an object is there.
+    pub async fn has_object(&self, bucket: &str, key: &str) -> bool {
+        let request = self.request(reqwest::Method::GET, "s3", &format!("/{bucket}/{key}"));
+        request.send().await.unwrap().status().is_success()
+    }
+
     /// How many revisions a family has.
     pub async fn revisions(&self, family: &str) -> usize {
         let answer = self.ecs("ListTaskDefinitions", json!({ "familyPrefix": family })).await;

@@ -35,7 +35,7 @@ fn it_deploys_last_and_only_what_was_tested() {
     // post_build runs after a failed build, too: nothing belongs there.
     assert_eq!(names, ["install", "pre_build", "build"]);
     let (_, build) = &phases[2];
-    assert_eq!(build.last().unwrap(), "cargo xtask deploy");
+    assert_eq!(build.last().unwrap(), "cargo xtask deploy --wait 900");
     let tests = build.iter().position(|command| command == "cargo xtask ci").unwrap();
     assert!(tests < build.len() - 1);
 }

@@ -501,10 +501,30 @@ impl<C: Cloud, A: Around> Deploy<'_, C, A> {
         self.undo(End::Interrupted { moved, detached: false, restored: false }).await
     }
 
-    /// Takes everything back that has moved.
+    /// Takes everything back that has moved, and with it what an earlier release left that never
+    /// went well: half of that beside what is good was never meant to serve.
     async fn undo(&mut self, end: End) -> End {
+        if !self.ways.is_empty() {
+            self.find_left_behind().await;
+        }
         let all: Vec<ServiceName> = self.ways.keys().copied().collect();
         self.undo_these(&all, end).await
+    }
+
+    /// Finds the ways back of services that have not begun and run what nobody has seen answer.
+    async fn find_left_behind(&mut self) {
+        for order in self.orders.values().filter(|order| !order.suspects.is_empty()) {
+            if self.ways.contains_key(&order.who) {
+                continue;
+            }
+            match rollout::left_behind(self.context.cloud, order).await {
+                Ok(Some(way)) => {
+                    self.ways.insert(order.who, way);
+                }
+                Ok(None) => {}
+                Err(_) => self.uncertain = true,
+            }
+        }
     }
 
     async fn undo_these(&mut self, services: &[ServiceName], end: End) -> End {

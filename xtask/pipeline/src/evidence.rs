@@ -158,7 +158,10 @@ pub(crate) async fn autopsy(cloud: &impl Cloud, task: &Task) -> DeadTask {
     for container in &task.containers {
         let (log, no_log) = match &document {
             Ok(document) => match stream(document, &container.name, task.id()) {
-                Some((group, stream)) => last_lines(cloud, &group, &stream).await,
+                Some((group, stream)) => {
+                    let ran = container.exit_code.is_some();
+                    last_lines(cloud, &group, &stream, ran).await
+                }
                 None => (Vec::new(), Some("it does not log to CloudWatch".to_owned())),
             },
             Err(error) => (Vec::new(), Some(format!("where it logs is not known: {error}"))),
@@ -184,10 +187,14 @@ async fn last_lines(
     cloud: &impl Cloud,
     group: &str,
     stream: &str,
+    ran: bool,
 ) -> (Vec<String>, Option<String>) {
     match cloud.log(group, stream, &LogStart::Last(LINES)).await {
         Ok(page) if page.lines.is_empty() => (Vec::new(), Some("it wrote nothing".to_owned())),
         Ok(page) => (page.lines.into_iter().map(|line| line.message).collect(), None),
+        Err(CloudError::NotFound { .. }) if ran => {
+            (Vec::new(), Some(format!("it ran, but CloudWatch has no stream {stream} in {group}")))
+        }
         // A task that failed to start has no stream: nothing ran that could write.
         Err(CloudError::NotFound { .. }) => {
             (Vec::new(), Some("it never ran, so there is no log".to_owned()))

@@ -29,6 +29,8 @@ mod report;
 mod rollback;
 mod rollout;
 mod room;
+#[cfg(test)]
+mod schema_check;
 mod secret;
 #[cfg(test)]
 mod sim;

@@ -1,7 +1,7 @@
 //! What there is: AWS and the release records, as plain structs. Nothing is changed here, and
 //! nothing is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,8 +14,11 @@ use crate::store::release::{self, Release, ReleaseError};
 use crate::store::{Store, StoreError};
 use crate::task_definition::same;
 
-/// How many releases are looked back at.
+/// How many releases are looked back at, if two of them went well.
 const RELEASES: usize = 20;
+
+/// How many at most.
+pub(crate) const RECORDS: usize = 500;
 
 /// How many task definitions that ran an image are looked at.
 const OTHERS: usize = 3;
@@ -126,7 +129,7 @@ pub(crate) async fn observe(
         async { Ok(aws.outputs(&config.stack).await?) },
         async { Ok(aws.balancer(&config.load_balancer).await?) },
         async { Ok(aws.target_groups(&names).await?) },
-        async { Ok(release::newest(store, RELEASES).await?) },
+        async { Ok(releases(store).await?) },
         async { Ok(Lock::holder(store).await?) },
     )?;
     let (cluster, hosts) = cluster;
@@ -141,6 +144,29 @@ pub(crate) async fn observe(
         releases,
         holder,
     })
+}
+
+/// The newest releases, and before many that came to nothing as many more as it takes: until there
+/// are two that went well, and of each service one.
+///
+/// # Errors
+/// The store does not answer, or has something that is no record.
+pub(crate) async fn releases(store: &impl Store) -> Result<Vec<Release>, ReleaseError> {
+    let mut most = RELEASES;
+    loop {
+        let found = release::newest(store, most).await?;
+        if found.len() < most || most >= RECORDS || is_enough(&found) {
+            return Ok(found);
+        }
+        most = (most * 5).min(RECORDS);
+    }
+}
+
+fn is_enough(releases: &[Release]) -> bool {
+    let known: BTreeSet<&ServiceName> =
+        releases.iter().flat_map(|release| release.services.keys()).collect();
+    releases.iter().filter(|release| release.is_good()).count() >= 2
+        && known.into_iter().all(|who| release::last_good_of(releases, *who).is_some())
 }
 
 /// The services with their task definitions.
@@ -216,5 +242,55 @@ fn existing(
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+    use crate::store::release::tests::{draft, record};
+    use crate::store::release::{Outcome, Record, ServiceState, last_good, last_good_of};
+
+    /// Adds so many releases, of these services.
+    async fn add(store: &Memory, count: usize, outcome: Outcome, services: &[ServiceName]) {
+        for _ in 0..count {
+            let begun = Record::begin(store, |id, started| {
+                let mut draft = draft(id, started);
+                let entries = services.iter().map(|who| (*who, record(ServiceState::Rolled)));
+                draft.services = entries.collect();
+                draft
+            });
+            let mut begun = begun.await.unwrap();
+            begun.finish(outcome, store.now());
+            begun.save(store).await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_good_release_is_found_behind_any_number_of_failed_tries() {
+        let both = [ServiceName::Users, ServiceName::Client];
+        let store = Memory::new();
+        add(&store, 3, Outcome::Released, &both).await;
+        add(&store, RELEASES - 2, Outcome::NotBegun, &both).await;
+        assert_eq!(releases(&store).await.unwrap().len(), RELEASES, "two good ones are enough");
+        add(&store, 1, Outcome::RolledBack, &both).await;
+        let found = releases(&store).await.unwrap();
+        assert_eq!(found.iter().filter(|one| one.is_good()).count(), 3);
+        add(&store, 150, Outcome::NotBegun, &both).await;
+        let found = releases(&store).await.unwrap();
+        let good = last_good(&found, None).unwrap().id.to_string();
+        assert!(good.ends_with(".3"), "{good}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_is_that_of_a_service_which_others_have_passed() {
+        let (users, client) = (ServiceName::Users, ServiceName::Client);
+        let store = Memory::new();
+        add(&store, 1, Outcome::Released, &[users, client]).await;
+        add(&store, RELEASES, Outcome::Released, &[client]).await;
+        add(&store, 1, Outcome::Broken, &[users, client]).await;
+        let found = releases(&store).await.unwrap();
+        assert!(last_good_of(&found, users).is_some());
     }
 }

@@ -273,6 +273,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_time_limit_ends_it_in_the_same_way() {
+        let started = Instant::now();
+        let run = async |stop: &Stop| follow(shell("sleep 600"), stop, |_| {}).await;
+        let ended = Stop::default().within(Duration::from_millis(50), run).await;
+        assert!(ended.is_none() && started.elapsed() < GRACE);
+    }
+
+    #[tokio::test]
     async fn a_program_that_ignores_the_signal_is_killed_at_the_second_request() {
         let stop = Stop::default();
         let started = Instant::now();

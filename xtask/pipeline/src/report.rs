@@ -291,6 +291,14 @@ mod tests {
         assert_eq!(json["images"][0]["state"], "pushed");
         assert_eq!(json["images"][0]["seconds"], 12.3);
         assert_eq!(json["images"][0]["digest"], "sha256:9ab4");
+        let mut built = images();
+        let image = &mut built.images[0];
+        (image.state, image.took, image.digest, image.bytes) = (State::Built, None, None, None);
+        (image.layers, image.layers_there, built.source.branch) = (None, None, None);
+        for images in [images(), built] {
+            crate::schema_check::holds(&images);
+        }
+        crate::schema_check::holds(&Failure { error: "no Docker".to_owned(), exit_code: 20 });
     }
 
     #[test]

@@ -195,9 +195,7 @@ impl<C: Cloud> Work<'_, C> {
                 let there =
                     primary.rollout == Rollout::Completed && primary.running >= primary.desired;
                 alike = if there { alike + 1 } else { 0 };
-                // From before our deployment, an old answer looks just like this.
-                let may_be_old = self.way.before.as_ref() == Some(&primary.id)
-                    && begun.as_ref() != Some(&primary.id);
+                let may_be_old = begun.as_ref() != Some(&primary.id) && self.may_be_old(primary);
                 if there && (!may_be_old || alike >= SURE) {
                     let since = *there_since.get_or_insert_with(Instant::now);
                     let healthy = targets(self.context.cloud, &service).await;
@@ -234,6 +232,12 @@ impl<C: Cloud> Work<'_, C> {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Whether a deployment is of before ours: then an old answer looks just like this.
+    fn may_be_old(&self, primary: &Deployment) -> bool {
+        self.way.before.as_ref() == Some(&primary.id)
+            || primary.created.is_some_and(|created| created < self.way.since)
     }
 
     /// Whether ECS has gone back by itself, to what ran before and is not to run again.

@@ -81,7 +81,8 @@ pub(crate) struct Way {
 pub(crate) enum Begun {
     /// The service runs it already, proved.
     Unchanged,
-    /// A deployment of it is under way, perhaps since before.
+    /// A deployment of it is under way, perhaps since before; or one is done that nobody has seen
+    /// answer, which is followed to the same end.
     Under(Box<Way>),
 }
 
@@ -239,21 +240,18 @@ pub(crate) async fn begin<C: Cloud>(
     };
     let mut force = false;
     if let Some(primary) = primary.filter(|one| one.task_definition == order.task_definition) {
-        match primary.rollout {
-            Rollout::Completed
-                if order.settings.is_null() && primary.running >= primary.desired =>
-            {
-                return Ok(Begun::Unchanged);
-            }
-            Rollout::InProgress if order.settings.is_null() => {
-                // What there was before it, nobody can tell any more.
-                let way = Way { before: None, ..way(Some(primary), None) };
-                return Ok(Begun::Under(Box::new(way)));
-            }
-            // The same again would change nothing: ECS must be told to try again.
-            Rollout::Failed | Rollout::Unknown => force = true,
-            Rollout::Completed | Rollout::InProgress => force = order.settings.is_null(),
+        let is_same = order.settings.is_null();
+        let is_done = primary.rollout == Rollout::Completed && primary.running >= primary.desired;
+        if is_same && is_done && !order.suspects.contains(&primary.task_definition) {
+            return Ok(Begun::Unchanged);
         }
+        if is_same && (is_done || primary.rollout == Rollout::InProgress) {
+            // What there was before it, nobody can tell any more.
+            let way = Way { before: None, ..way(Some(primary), None) };
+            return Ok(Begun::Under(Box::new(way)));
+        }
+        // The same again would change nothing: ECS must be told to try again.
+        force = is_same || matches!(primary.rollout, Rollout::Failed | Rollout::Unknown);
     }
     let healthy = targets(cloud, &before).await.map(|targets| targets.healthy);
     let update = Update {
@@ -273,6 +271,29 @@ pub(crate) async fn begin<C: Cloud>(
         Err(error) => error,
     };
     Err(after_all(context, order, way(None, healthy), error).await)
+}
+
+/// The way back of a service that has not begun, if it runs what a release left that was cut off or
+/// went wrong.
+///
+/// # Errors
+/// The cloud refuses, or fails for too long.
+pub(crate) async fn left_behind<C: Cloud>(
+    cloud: &C,
+    order: &Order,
+) -> Result<Option<Way>, CloudError> {
+    let Some(service) = read(cloud, &order.service, PATIENCE).await? else { return Ok(None) };
+    let suspect = |one: &&Deployment| order.suspects.contains(&one.task_definition);
+    Ok(service.primary().filter(suspect).map(|primary| Way {
+        deployment: primary.id.clone(),
+        before: None,
+        before_runs: Some(primary.task_definition.clone()),
+        last_good: trusted(&service, order),
+        settings: Value::Null,
+        healthy: None,
+        since: primary.created.unwrap_or_else(|| cloud.now()),
+        started: Instant::now(),
+    }))
 }
 
 fn none_shown(operation: &'static str, order: &Order) -> CloudError {
@@ -333,17 +354,21 @@ fn former(document: &Value, settings: &Value) -> Value {
     if members.is_empty() { Value::Null } else { Value::Object(members) }
 }
 
-/// What the service can go back to: what its newest completed deployment runs. If there is none, or
-/// it is from a release that was cut off, what the last release says that went well.
+/// What the service can go back to.
 fn last_good(before: &Service, order: &Order) -> Option<String> {
+    // The same task definition is something to go back to if it had other settings.
+    let is_other = |good: &String| *good != order.task_definition || !order.settings.is_null();
+    trusted(before, order).filter(is_other)
+}
+
+/// What a service's newest completed deployment runs. If there is none, or it is from a release that
+/// was cut off, what the last release says that went well.
+fn trusted(service: &Service, order: &Order) -> Option<String> {
     let trusted = |one: &&Deployment| {
         one.rollout == Rollout::Completed && !order.suspects.contains(&one.task_definition)
     };
-    let completed = before.deployments.iter().find(trusted);
-    let completed = completed.map(|one| one.task_definition.clone());
-    // The same task definition is something to go back to if it had other settings.
-    let is_other = |good: &String| *good != order.task_definition || !order.settings.is_null();
-    completed.or_else(|| order.last_good.clone()).filter(is_other)
+    let completed = service.deployments.iter().find(trusted);
+    completed.map(|one| one.task_definition.clone()).or_else(|| order.last_good.clone())
 }
 
 /// Creates the service. Gives its first deployment.

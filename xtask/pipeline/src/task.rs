@@ -3,7 +3,10 @@
 //! RunTask with a client token starts one task, however often it has to be asked. What the
 //! container writes is shown as it comes, and its exit code is what counts.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fmt::{Display, Formatter};
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,6 +30,13 @@ const UNKNOWN: Duration = Duration::from_mins(1);
 const DRAIN: Duration = Duration::from_secs(4);
 /// And no longer than this in all.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// ECS's clock and ours may differ by so much.
+const SKEW: Duration = Duration::from_secs(90);
+/// How long a call is repeated where its failure changes little.
+const WHATEVER: Duration = Duration::from_secs(20);
+/// A task that is told to stop may live on for its stop timeout, which is 30 s where nobody has set
+/// another.
+const STOPPING: Duration = Duration::from_secs(40);
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,17 +78,45 @@ pub(crate) enum TaskError {
     Failed { name: String, task: Box<DeadTask> },
     #[error("{name} was started as task {task}, but ECS does not know that task")]
     Lost { name: String, task: String },
+    #[error("{name} has not ended within {}; task {task} {stop}", human(*.limit))]
+    TimedOut { name: String, task: String, limit: Duration, stop: Stopped },
+    #[error("{name} can no longer be followed ({cause}); task {task} {stop}")]
+    Unfollowed { name: String, task: String, cause: Box<CloudError>, stop: Stopped },
     #[error(
-        "{name} has not ended within {}; task {task} {}", human(*.limit),
-        if *.stopped { "was stopped" } else { "could NOT be stopped, and goes on" }
+        "nobody can tell whether {name} was started ({cause}): it may run. `cargo xtask logs \
+         --service {who}` shows what it writes"
     )]
-    TimedOut { name: String, task: String, limit: Duration, stopped: bool },
+    Unanswered { name: String, who: ServiceName, cause: Box<CloudError> },
     #[error("interrupted; {name} was not started")]
     NotStarted { name: String },
-    #[error("interrupted; {name} (task {task}) {}", if *.stopped { "was stopped" } else { "goes on" })]
-    Interrupted { name: String, task: String, stopped: bool },
+    #[error("interrupted; {name} (task {task}) {stop}")]
+    Interrupted { name: String, task: String, stopped: bool, stop: Stopped },
     #[error(transparent)]
     Cloud(#[from] CloudError),
+}
+
+/// What became of stopping a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// It was seen to have ended.
+    Seen,
+    /// ECS has heard it.
+    Asked,
+    /// ECS has not.
+    No,
+    /// It was not to be stopped.
+    Left,
+}
+
+impl Display for Stopped {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Seen => "was stopped",
+            Self::Asked => "was told to stop, and nobody has seen it end: it may run on",
+            Self::No => "could NOT be stopped, and may run on",
+            Self::Left => "goes on",
+        })
+    }
 }
 
 impl TaskError {
@@ -90,8 +128,12 @@ impl TaskError {
             Self::Busy { task, .. }
             | Self::Lost { task, .. }
             | Self::TimedOut { task, .. }
+            | Self::Unfollowed { task, .. }
             | Self::Interrupted { task, .. } => (task, None),
-            Self::Refused { .. } | Self::NotStarted { .. } | Self::Cloud(_) => return None,
+            Self::Refused { .. }
+            | Self::Unanswered { .. }
+            | Self::NotStarted { .. }
+            | Self::Cloud(_) => return None,
         };
         let containers = evidence.iter().flat_map(|task| &task.containers);
         let exit_code = containers.filter_map(|container| container.exit_code).next();
@@ -107,7 +149,7 @@ fn reasons(failures: &[Failure]) -> String {
         reason if failure.detail.is_empty() => reason.to_owned(),
         reason => format!("{reason}: {}", failure.detail),
     });
-    let said: std::collections::BTreeSet<String> = said.collect();
+    let said: BTreeSet<String> = said.collect();
     if said.is_empty() {
         return "it does not say why".to_owned();
     }
@@ -146,13 +188,14 @@ pub(crate) async fn run<C: Cloud>(
     detach: bool,
 ) -> Result<Finished, TaskError> {
     let started = Instant::now();
-    let task = match running(context, one_off).await? {
+    let (task, known) = running(context, one_off).await?;
+    let task = match task {
         Some(task) => {
             let text = format!("task {} runs already; following it", short_id(task.id()));
             context.tell.row(&one_off.name, one_off.who.as_str(), &text);
             task
         }
-        None => start(context, one_off, started).await?,
+        None => start(context, one_off, started, &known).await?,
     };
     let mut running = Follow {
         context,
@@ -170,37 +213,78 @@ pub(crate) async fn run<C: Cloud>(
 /// Whatever looks around, and may do so beside anything.
 const LOOKS: &str = "exec-";
 
+/// The ARNs of tasks.
+type Arns = BTreeSet<String>;
+
 /// Refuses to be the second; unless the first does just what is wanted, as after a run that was
-/// killed: then that is the task.
+/// killed: then that is the task. One that is about to end is waited for. Gives all that were there,
+/// too.
 async fn running<C: Cloud>(
     context: &Context<'_, C>,
     one_off: &OneOff,
-) -> Result<Option<Task>, TaskError> {
-    if one_off.name.starts_with(LOOKS) {
-        return Ok(None);
-    }
-    let (all, looks) = (started_by(""), started_by(LOOKS));
-    let family = Tasks::Family(one_off.task_definition.family.clone());
-    let arns = patiently(PATIENCE, || context.cloud.list_tasks(&family, false)).await?;
-    for arns in arns.chunks(100) {
-        for task in patiently(PATIENCE, || context.cloud.tasks(arns)).await? {
-            let ours = task.started_by.starts_with(&all) && !task.started_by.starts_with(&looks);
-            if ours && !task.has_stopped() {
-                let same = task.started_by == started_by(&one_off.name)
-                    && task.task_definition == one_off.task_definition.arn
-                    && task.command == one_off.command;
-                if same {
-                    return Ok(Some(task));
-                }
-                return Err(TaskError::Busy {
-                    name: task.started_by.trim_start_matches(&all).to_owned(),
-                    task: task.id().to_owned(),
-                    by: task.started_by.clone(),
-                });
+) -> Result<(Option<Task>, Arns), TaskError> {
+    let started = Instant::now();
+    loop {
+        let (task, known) = others(context, one_off).await?;
+        let task = task.filter(|_| !one_off.name.starts_with(LOOKS));
+        let Some(task) = task else { return Ok((None, known)) };
+        let ends = task.desired_status == "STOPPED";
+        if !ends && is_same(&task, one_off) {
+            return Ok((Some(task), known));
+        }
+        let name = task.started_by.trim_start_matches(&started_by("")).to_owned();
+        if !ends || started.elapsed() >= STOPPING {
+            let (task, by) = (task.id().to_owned(), task.started_by);
+            return Err(TaskError::Busy { name, task, by });
+        }
+        let text = format!("waiting: {name} (task {}) is about to end", short_id(task.id()));
+        context.tell.row(&one_off.name, one_off.who.as_str(), &text);
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = context.stop.wait() => {
+                return Err(TaskError::NotStarted { name: one_off.name.clone() });
             }
         }
     }
-    Ok(None)
+}
+
+/// A task of ours that has not ended, be it that it is told to: rather one that is not. And all that
+/// ECS knows.
+async fn others<C: Cloud>(
+    context: &Context<'_, C>,
+    one_off: &OneOff,
+) -> Result<(Option<Task>, Arns), CloudError> {
+    let (all, looks) = (started_by(""), started_by(LOOKS));
+    let (tasks, known) = family(context, one_off, PATIENCE).await?;
+    let ours = |by: &str| by.starts_with(&all) && !by.starts_with(&looks);
+    let mut others = tasks.into_iter().filter(|one| ours(&one.started_by) && !one.has_stopped());
+    Ok((others.next(), known))
+}
+
+/// All tasks of the family, also those that have ended: first those that are to run. And what was
+/// listed, be it that it was not told.
+async fn family<C: Cloud>(
+    context: &Context<'_, C>,
+    one_off: &OneOff,
+    patience: Duration,
+) -> Result<(Vec<Task>, Arns), CloudError> {
+    let family = Tasks::Family(one_off.task_definition.family.clone());
+    let (mut found, mut known) = (Vec::new(), Arns::new());
+    for stopped in [false, true] {
+        let arns = patiently(patience, || context.cloud.list_tasks(&family, stopped)).await?;
+        for arns in arns.chunks(100) {
+            found.extend(patiently(patience, || context.cloud.tasks(arns)).await?);
+        }
+        known.extend(arns);
+    }
+    Ok((found, known))
+}
+
+/// Whether a task does what is wanted.
+fn is_same(task: &Task, one_off: &OneOff) -> bool {
+    task.started_by == started_by(&one_off.name)
+        && task.task_definition == one_off.task_definition.arn
+        && task.command == one_off.command
 }
 
 /// Starts it. A cluster may have no room for a moment.
@@ -208,8 +292,10 @@ async fn start<C: Cloud>(
     context: &Context<'_, C>,
     one_off: &OneOff,
     started: Instant,
+    known: &Arns,
 ) -> Result<Task, TaskError> {
-    let now = cloud::between(std::time::UNIX_EPOCH, context.cloud.now()).as_millis().to_string();
+    let begun = context.cloud.now();
+    let now = cloud::between(std::time::UNIX_EPOCH, begun).as_millis().to_string();
     let mut attempt = 0_u32;
     loop {
         attempt += 1;
@@ -223,7 +309,20 @@ async fn start<C: Cloud>(
             // Another one only where ECS has said that it started nothing.
             client_token: token(&[arn, &one_off.name, &now, &number]),
         };
-        let answer = patiently(PATIENCE, || context.cloud.run_task(&run)).await?;
+        // Whether an answer was lost: then it may have been started, whatever is said later.
+        let lost = Cell::new(false);
+        let answer = patiently(PATIENCE, || async {
+            let answer = context.cloud.run_task(&run).await;
+            lost.set(lost.get() || matches!(answer, Err(CloudError::Lost { .. })));
+            answer
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(cause) if lost.get() => {
+                return started_after_all(context, one_off, known, begun, cause).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let Some(task) = answer.tasks.into_iter().next() {
             return Ok(task);
         }
@@ -241,6 +340,23 @@ async fn start<C: Cloud>(
             }
         }
     }
+}
+
+/// Looks for a task of which every answer was lost: one that does the same, and was not there
+/// before.
+async fn started_after_all<C: Cloud>(
+    context: &Context<'_, C>,
+    one_off: &OneOff,
+    known: &Arns,
+    begun: SystemTime,
+    cause: CloudError,
+) -> Result<Task, TaskError> {
+    let (found, _) = family(context, one_off, WHATEVER).await.unwrap_or_default();
+    let young = |task: &Task| task.created.is_some_and(|at| at + SKEW >= begun);
+    let new = |task: &Task| young(task) && !known.contains(&task.arn);
+    let ours = found.into_iter().find(|task| is_same(task, one_off) && new(task));
+    let (name, who, cause) = (one_off.name.clone(), one_off.who, Box::new(cause));
+    ours.ok_or(TaskError::Unanswered { name, who, cause })
 }
 
 struct Follow<'a, C> {
@@ -261,9 +377,9 @@ impl<C: Cloud> Follow<'_, C> {
         let mut last = String::new();
         loop {
             if self.started.elapsed() >= self.context.limits.task {
-                let stopped = self.end("it took too long").await;
+                let stop = self.end("it took too long").await;
                 let limit = self.context.limits.task;
-                return Err(TaskError::TimedOut { name, task, limit, stopped });
+                return Err(TaskError::TimedOut { name, task, limit, stop });
             }
             match self.context.cloud.tasks(std::slice::from_ref(&self.arn)).await {
                 Ok(tasks) => match tasks.into_iter().next() {
@@ -282,9 +398,10 @@ impl<C: Cloud> Follow<'_, C> {
                     None => {}
                 },
                 Err(error) if error.is_passing() && seen.elapsed() < PATIENCE => {}
-                Err(error) => {
-                    self.end("it cannot be followed").await;
-                    return Err(error.into());
+                Err(cause) => {
+                    let stop = self.end("it cannot be followed").await;
+                    let cause = Box::new(cause);
+                    return Err(TaskError::Unfollowed { name, task, cause, stop });
                 }
             }
             let text = format!("task {}: {last}", short_id(&task));
@@ -292,8 +409,12 @@ impl<C: Cloud> Follow<'_, C> {
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 () = self.context.stop.wait() => {
-                    let stopped = !detach && self.end("interrupted").await;
-                    return Err(TaskError::Interrupted { name, task, stopped });
+                    let stop = match detach {
+                        true => Stopped::Left,
+                        false => self.end("interrupted").await,
+                    };
+                    let stopped = stop == Stopped::Seen;
+                    return Err(TaskError::Interrupted { name, task, stopped, stop });
                 }
             }
         }
@@ -318,10 +439,31 @@ impl<C: Cloud> Follow<'_, C> {
         Err(TaskError::Failed { name: self.one_off.name.clone(), task: Box::new(dead) })
     }
 
-    /// Stops the task. Whether that was heard.
-    async fn end(&self, reason: &str) -> bool {
+    /// Stops the task, and waits until it has ended: the next one must not begin beside it.
+    async fn end(&mut self, reason: &str) -> Stopped {
         let stop = || self.context.cloud.stop_task(&self.arn, reason);
-        patiently(Duration::from_secs(20), stop).await.is_ok()
+        let asked = patiently(WHATEVER, stop).await.is_ok();
+        let started = Instant::now();
+        let name = self.one_off.name.clone();
+        // Even if that was not heard: it may have been, and its answer lost.
+        let limit = if asked { STOPPING } else { Duration::ZERO };
+        loop {
+            let tasks = self.context.cloud.tasks(std::slice::from_ref(&self.arn)).await;
+            if tasks.is_ok_and(|tasks| tasks.first().is_some_and(Task::has_stopped)) {
+                // Its last words.
+                self.read().await;
+                return Stopped::Seen;
+            }
+            if started.elapsed() >= limit {
+                return if asked { Stopped::Asked } else { Stopped::No };
+            }
+            let text = format!("task {}: stopping", short_id(&self.id));
+            self.context.tell.row(&name, self.one_off.who.as_str(), &text);
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.context.stop.insisted() => return Stopped::Asked,
+            }
+        }
     }
 
     /// Reads until nothing new has come for a while.

@@ -70,8 +70,14 @@ impl Aws {
             |record: &Value| record.get("targetServiceRevision").map(|target| text(target, "arn"));
         let revisions: Vec<String> =
             list(&answer, "serviceDeployments").filter_map(revision).collect();
-        let request = json!({ "serviceRevisionArns": revisions });
-        let described = ask!(self, describe_service_revisions, REVISIONS, request)?;
+        // An empty list is refused: there are none where ECS does not know the deployments (yet).
+        let described = match revisions.is_empty() {
+            true => Value::Null,
+            false => {
+                let request = json!({ "serviceRevisionArns": revisions });
+                ask!(self, describe_service_revisions, REVISIONS, request)?
+            }
+        };
         let definitions: BTreeMap<String, String> = list(&described, "serviceRevisions")
             .map(|one| (text(one, "serviceRevisionArn"), text(one, "taskDefinition")))
             .collect();

@@ -7,8 +7,8 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetType, OnStackFailure, Parameter as Sent, PolicyAction,
-    PropertyDifference, Replacement, ResourceAttribute, ResourceChange, StackDriftDetectionStatus,
-    StackEvent, StackResourceDriftStatus,
+    PropertyDifference, Replacement, ResourceAttribute, ResourceChange, ResourceStatus,
+    StackDriftDetectionStatus, StackEvent, StackResourceDriftStatus,
 };
 
 use super::error::explain;
@@ -101,6 +101,34 @@ impl Stacks {
                 })
                 .collect(),
         }))
+    }
+
+    /// What a stack has, as AWS calls it, by its name in the template.
+    ///
+    /// # Errors
+    /// AWS does not answer, or refuses.
+    pub(crate) async fn resources(
+        &self,
+        stack: &str,
+    ) -> Result<BTreeMap<String, String>, CloudError> {
+        const OPERATION: &str = "cloudformation:ListStackResources";
+        let (mut resources, mut next) = (BTreeMap::new(), None);
+        loop {
+            let ask = self.client.list_stack_resources().stack_name(stack).set_next_token(next);
+            let answer = Box::pin(ask.send()).await.map_err(|error| explain(OPERATION, &error))?;
+            let there = answer
+                .stack_resource_summaries()
+                .iter()
+                .filter(|one| one.resource_status() != Some(&ResourceStatus::DeleteComplete));
+            resources.extend(there.filter_map(|one| {
+                let id = one.physical_resource_id().filter(|id| !id.is_empty())?;
+                Some((one.logical_resource_id()?.to_owned(), id.to_owned()))
+            }));
+            next = answer.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(resources);
+            }
+        }
     }
 
     /// The parameters that a template has.

@@ -10,7 +10,7 @@ use super::Common;
 use super::prospect::Prospect;
 use super::push::ship;
 use super::release::{
-    Making, Opening, Report, close, conclude, kept, limits, make, open, promote_all,
+    Making, Opening, Report, close, conclude, is_unproved, kept, limits, make, open, promote_all,
 };
 use super::site::Site;
 use crate::config::{Config, ServiceName};
@@ -25,10 +25,12 @@ use crate::migrations::Migrations;
 use crate::plan::Action;
 use crate::report::{answer, human};
 use crate::stale;
-use crate::store::release::{
-    Outcome as Recorded, Release, ServiceRecord, ServiceState, last_good, last_good_of, suspects,
-};
+use crate::store::release::{ServiceRecord, ServiceState, last_good, last_good_of, suspects};
 use crate::tell::{INDENT, Screen, Tell as _};
+
+/// So many digits a commit has, in git's two kinds of repositories.
+const SHA_1: usize = 40;
+const SHA_256: usize = 64;
 
 /// Build, push, migrate, roll out, and check the result
 ///
@@ -42,16 +44,16 @@ pub(crate) struct Deploy {
     /// Only this service
     #[arg(long, value_enum)]
     service: Option<ServiceName>,
-    /// Deploy the images that the registry has under this tag (a commit), and build none
-    #[arg(long, value_name = "TAG")]
+    /// Deploy the images that the registry has under this tag (a commit in full), and build none
+    #[arg(long, value_name = "TAG", value_parser = tag)]
     image_tag: Option<String>,
     /// Fail where an image would have to be built
     #[arg(long)]
     no_build: bool,
-    /// Give up after so many seconds, and roll back [default: deploy.timeout]
+    /// Give up so many seconds after it has begun, and roll back [default: deploy.timeout]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// Wait so many seconds for somebody else who deploys
+    /// Wait so many seconds for somebody else who deploys, before it begins
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
     /// What a failure means for the other services
@@ -63,6 +65,18 @@ pub(crate) struct Deploy {
     /// Deploy although the branch, or what serves, is ahead of HEAD
     #[arg(long)]
     allow_stale: bool,
+}
+
+/// A tag that can be deployed: what comes up has to say that it is of this commit, and only images
+/// of commits are found again.
+fn tag(text: &str) -> Result<String, String> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if matches!(text.len(), SHA_1 | SHA_256) && text.bytes().all(is_digit) {
+        return Ok(text.to_owned());
+    }
+    Err("an image is deployed by its commit in full, as `git rev-parse COMMIT` gives it; `cargo xtask \
+         status` and `history` show which ones ran, and `cargo xtask rollback` brings one back"
+        .to_owned())
 }
 
 /// Why nothing was begun.
@@ -85,7 +99,7 @@ pub(crate) enum DeployError {
     NoCluster { name: String },
     #[error(
         "the time limit of {} was over before anything had begun to change: nothing was done. What \
-         was built is in the registry, so the next deploy is faster; or allow more with --timeout",
+         was built until then makes the next deploy faster; or allow more with --timeout",
         human(*.timeout)
     )]
     NoTimeLeft { timeout: Duration },
@@ -199,7 +213,7 @@ impl Deploy {
         let mut record = open(site, opening).await?;
         let mut stages = vec![("plan", began), ("lock", asked), ("check", locked)];
         stages.push(("build", Instant::now()));
-        let (job, left) = match self.prepare(config, &mut prospect, screen, began, stop).await {
+        let (job, left) = match self.prepare(config, &mut prospect, screen, locked, stop).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 close(site, record, &error, screen).await;
@@ -250,22 +264,21 @@ impl Deploy {
         common.command(words)
     }
 
-    /// Makes the images that are missing. Gives what has to be done, and how long it may take.
+    /// Makes the images that are missing, in what is left of the time since the lock was taken. Gives
+    /// what has to be done, and how long it may take.
     async fn prepare(
         &self,
         config: &Config,
         prospect: &mut Prospect,
         screen: &Screen,
-        began: Instant,
+        locked: Instant,
         stop: &Stop,
     ) -> Result<(Job, Duration), Error> {
-        self.build(config, prospect, screen, stop).await?;
         let timeout = self.timeout.map_or(config.timeout, Duration::from_secs);
-        let left = timeout.saturating_sub(began.elapsed());
-        if left.is_zero() {
-            return Err(DeployError::NoTimeLeft { timeout }.into());
-        }
-        Ok((self.job(config, prospect)?, left))
+        let build = async |stop: &Stop| self.build(config, prospect, screen, stop).await;
+        let built = stop.within(left(timeout, locked)?, build).await;
+        built.unwrap_or_else(|| Err(DeployError::NoTimeLeft { timeout }.into()))?;
+        Ok((self.job(config, prospect)?, left(timeout, locked)?))
     }
 
     /// Makes the images that are missing.
@@ -340,6 +353,12 @@ impl Deploy {
     }
 }
 
+/// What is left of a time limit that began at a time.
+fn left(timeout: Duration, since: Instant) -> Result<Duration, DeployError> {
+    let left = timeout.saturating_sub(since.elapsed());
+    if left.is_zero() { Err(DeployError::NoTimeLeft { timeout }) } else { Ok(left) }
+}
+
 fn is_unchanged(prospect: &Prospect, who: ServiceName) -> bool {
     let plan = prospect.plan.services.iter().find(|plan| plan.service == who);
     plan.is_some_and(|plan| plan.action == Action::Unchanged)
@@ -372,13 +391,6 @@ fn records(config: &Config, prospect: &Prospect) -> BTreeMap<ServiceName, Servic
     others.chain(records).collect()
 }
 
-/// Whether nobody has seen what serves answer: the newest release that changed anything was cut off,
-/// or did not end well.
-fn is_unproved(releases: &[Release]) -> bool {
-    let mut releases = releases.iter().filter(|one| one.outcome != Recorded::NotBegun);
-    releases.next().is_some_and(Release::is_unproved)
-}
-
 /// Of a deploy that has nothing to do.
 fn unchanged(prospect: &Prospect) -> Report {
     let services = prospect.images.iter().map(|image| image.service.name);
@@ -407,6 +419,29 @@ mod tests {
             time: String::new(),
         };
         deploy.resume(&cli.common, &source)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_the_time_is_over_nothing_begins() {
+        let (minute, began) = (Duration::from_mins(1), Instant::now());
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(left(minute, began).ok(), Some(Duration::from_secs(1)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let over = left(minute, began).unwrap_err();
+        assert_eq!(over.exit_code(), crate::exit_code::TIMEOUT);
+        assert!(over.to_string().contains("1m00s"), "{over}");
+    }
+
+    #[test]
+    fn only_a_commit_in_full_is_a_tag() {
+        let commit = "16c19f3c590987b2ef0adaa762517c2e0c742cb3";
+        assert_eq!(tag(commit).as_deref(), Ok(commit));
+        let dirty = format!("{commit}-dirty");
+        for no in ["", "prod", "builder", "main", "16c19f3", &dirty, &commit.to_uppercase()] {
+            let line = ["xtask", "deploy", "--image-tag", no];
+            let refused = crate::command_line().try_get_matches_from(line).unwrap_err();
+            assert!(refused.to_string().contains("git rev-parse"), "{no}: {refused}");
+        }
     }
 
     #[test]

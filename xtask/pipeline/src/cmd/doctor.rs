@@ -453,6 +453,7 @@ mod tests {
         users.warn("service", "shop-users-service is not there yet: a deployment creates it");
         let report = Report { ok: false, groups: vec![here, users] };
         assert_eq!(report.count(), "one thing");
+        crate::schema_check::holds(&report);
         insta::assert_snapshot!(report, @r#"
         here
           ✓ git            8c1f2ab "Ask" (main, clean)

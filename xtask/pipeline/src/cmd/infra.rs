@@ -16,11 +16,13 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::exit_code;
 use crate::infra::apply::{self, Proposal, propose};
-use crate::infra::destroy::Destroy as Destruction;
-use crate::infra::{InfraError, ask, drift, named, somebody_is_there};
+use crate::infra::destroy::{Destroy as Destruction, Own};
+use crate::infra::{InfraError, ask, drift, is_closed, named, nobody_deploys, somebody_is_there};
 use crate::interrupt::Stop;
 use crate::report::answer;
-use crate::tell::{Screen, Tell as _};
+use crate::store::Store as _;
+use crate::store::s3::Bucket;
+use crate::tell::{INDENT, Screen, Tell as _};
 
 /// Make, change, check or remove what the application runs on
 ///
@@ -159,7 +161,13 @@ impl Apply {
             for line in proposal.plan.to_string().lines() {
                 screen.line(line);
             }
-            if let Err(error) = self.confirm(&proposal, stop).await {
+            let agreed = async {
+                unused(site, &proposal, &screen, stop).await?;
+                self.confirm(&proposal, stop).await?;
+                // It may have been thought about for long.
+                unused(site, &proposal, &screen, stop).await
+            };
+            if let Err(error) = agreed.await {
                 proposal.discard(stacks).await?;
                 return Err(error.into());
             }
@@ -191,6 +199,30 @@ impl Apply {
         let agreed = matches!(said.to_ascii_lowercase().as_str(), "y" | "yes");
         if agreed { Ok(()) } else { Err(InfraError::Declined) }
     }
+}
+
+/// Makes sure that nobody deploys, where that can be seen: new hosts would end tasks that a deploy is
+/// about to judge.
+async fn unused(
+    site: &Site,
+    proposal: &Proposal,
+    screen: &Screen,
+    stop: &Stop,
+) -> Result<(), InfraError> {
+    if !proposal.is_there() {
+        return Ok(());
+    }
+    let own = proposal.bucket().filter(|name| *name != site.store.name());
+    let own = own.map(|name| Bucket::new(&site.sdk, name.to_owned()));
+    for bucket in own.iter().chain([&site.store]) {
+        match stop.or_interrupted(nobody_deploys(&[bucket])).await {
+            Err(error) if is_closed(&error) => {
+                screen.line(&format!("{INDENT}! whether somebody deploys cannot be seen: {error}"));
+            }
+            looked => looked?,
+        }
+    }
+    Ok(())
 }
 
 impl Drift {
@@ -249,16 +281,20 @@ impl Destroy {
                 true
             }
         };
+        let resources = stacks.resources(&stack.id).await.map_err(InfraError::from)?;
+        let own = Own::of(&resources);
+        let spared = own.spared(config, &site.identity.account);
         if !self.yes && !with_data {
-            self.confirm(name, stop).await?;
+            self.confirm(name, &own, &spared, stop).await?;
         }
         let destroy = Destruction {
             config,
             stacks,
             stack: &stack,
-            aws: &site.aws,
             sdk: &site.sdk,
-            bucket: &site.store,
+            own: &own,
+            spared: &spared,
+            locks: &site.store,
             with_data,
             limit: Duration::from_secs(self.timeout),
         };
@@ -267,21 +303,65 @@ impl Destroy {
         Ok(exit_code::OK)
     }
 
-    async fn confirm(&self, stack: &str, stop: &Stop) -> Result<(), InfraError> {
+    async fn confirm(
+        &self,
+        stack: &str,
+        own: &Own,
+        spared: &[String],
+        stop: &Stop,
+    ) -> Result<(), InfraError> {
+        let what = what_goes(stack, own, spared);
         if !somebody_is_there() {
             return Err(InfraError::NotConfirmed {
-                what: format!(
-                    "this removes the stack {stack}: services, images, records, hosts, load \
-                     balancer, roles. It keeps the database"
-                ),
+                what: format!("this {what}"),
                 command: "cargo xtask infra destroy --yes".to_owned(),
             });
         }
-        let question = format!(
-            "This removes services, images, records, hosts, load balancer and roles of {stack}. It \
-             keeps the database.\nThe stack's name, to go on:"
-        );
+        let question = format!("This {what}.\nThe stack's name, to go on:");
         let said = stop.or_interrupted(ask(&question)).await?;
         if said == stack { Ok(()) } else { Err(InfraError::Declined) }
+    }
+}
+
+/// What a destroy removes, and what not.
+fn what_goes(stack: &str, own: &Own, spared: &[String]) -> String {
+    let mut text = format!(
+        "removes the stack {stack}: services, images, records, hosts, load balancer, roles"
+    );
+    let own = own.sentence();
+    if !own.is_empty() {
+        text.push_str(&format!("; {own}"));
+    }
+    text.push_str(". It keeps the database");
+    for spared in spared {
+        text.push_str(&format!(", and {spared}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_read_the_outputs() {
+        let outputs = BTreeMap::from([("Cluster".to_owned(), "shop-cluster".to_owned())]);
+        crate::schema_check::holds(&Outputs { stack: "shop".to_owned(), outputs });
+    }
+
+    #[test]
+    fn the_question_names_what_is_emptied_and_what_is_not() {
+        let named = |name: &str| Some(name.to_owned());
+        let own = Own { bucket: named("shop-pipeline-1"), cluster: named("shop-cluster") };
+        let spared = ["the bucket company-artifacts: it is not the stack's".to_owned()];
+        assert_eq!(
+            what_goes("shop", &own, &spared),
+            "removes the stack shop: services, images, records, hosts, load balancer, roles; all \
+             that is in the bucket shop-pipeline-1; the application's services in the cluster \
+             shop-cluster. It keeps the database, and the bucket company-artifacts: it is not the \
+             stack's"
+        );
+        let nothing = Own { bucket: None, cluster: None };
+        assert!(what_goes("shop", &nothing, &[]).ends_with("roles. It keeps the database"));
     }
 }

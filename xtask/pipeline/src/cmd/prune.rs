@@ -21,13 +21,10 @@ use crate::deploy::{Owner, held};
 use crate::error::Error;
 use crate::images::plan::{BUILDER, PROD};
 use crate::interrupt::Stop;
-use crate::observe;
+use crate::observe::{self, RECORDS};
 use crate::report::{answer, megabytes};
 use crate::store::release::{Release, newest};
 use crate::tell::Screen;
-
-/// So many records are read to find the releases that are kept.
-const RECORDS: usize = 500;
 
 /// Remove task definitions and images that no release needs
 ///

@@ -23,7 +23,7 @@ use crate::images::push::promote;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
 use crate::observe::Observed;
-use crate::report::answer;
+use crate::report::{answer, human};
 use crate::rollout::Context;
 use crate::smoke::{self, Expected};
 use crate::store::release::{
@@ -151,7 +151,7 @@ pub(super) async fn make(
     let mut outcome = run(&context, &recorder, &job).await;
     outcome.took_before(&began);
     let id = recorder.id().await;
-    if let Err(error) = recorder.finish(&outcome, site.aws.now()).await {
+    if let Err(error) = recorder.finish(&outcome, site.aws.now(), stop).await {
         screen.line(&format!("the record of {id} could not be completed: {error}"));
     }
     if outcome.end == End::Released {
@@ -226,6 +226,9 @@ fn image_of(document: &Value, container: &str) -> Option<String> {
     ours.get("image")?.as_str().map(str::to_owned)
 }
 
+/// So long that may take, while everybody else waits for the lock.
+const PROMOTING: Duration = Duration::from_mins(5);
+
 /// Has `prod` name the images that were seen to serve, each by its digest. It only tells people and
 /// other builds, so that this cannot be done makes no release worse.
 pub(super) async fn promote_all(
@@ -257,13 +260,25 @@ pub(super) async fn promote_all(
     if exact.is_empty() {
         return;
     }
-    let promoted = async {
+    let promoted = async |stop: &Stop| {
         let session = login::sign_in(config, stop).await?;
         Ok::<_, Error>(promote(&session, exact, stop).await?)
     };
-    if let Err(error) = promoted.await {
-        screen.line(&format!("{INDENT}the tag {PROD} was not moved: {error}"));
-    }
+    let why = match stop.within(PROMOTING, promoted).await {
+        Some(Ok(())) => return,
+        Some(Err(error)) => error.to_string(),
+        None => format!("the registry took longer than {}", human(PROMOTING)),
+    };
+    screen.line(&format!("{INDENT}the tag {PROD} was not moved: {why}"));
+}
+
+/// Whether nobody has seen what serves answer: the newest release that left anything changed was cut
+/// off, or did not end well.
+pub(super) fn is_unproved(releases: &[Release]) -> bool {
+    let mut changed = releases
+        .iter()
+        .filter(|one| !matches!(one.outcome, Recorded::NotBegun | Recorded::RolledBack));
+    changed.next().is_some_and(Release::is_unproved)
 }
 
 /// Notes that earlier releases which were cut off are done with: this one has replaced them.

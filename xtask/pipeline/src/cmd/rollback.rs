@@ -7,7 +7,9 @@ use clap::Args;
 use tokio::time::Instant;
 
 use super::Common;
-use super::release::{Making, Opening, conclude, kept, limits, make, open, promote_all};
+use super::release::{
+    Making, Opening, conclude, is_unproved, kept, limits, make, open, promote_all,
+};
 use super::site::Site;
 use crate::cloud::short;
 use crate::config::ServiceName;
@@ -16,8 +18,11 @@ use crate::error::Error;
 use crate::images::plan::Image;
 use crate::images::source::Revision;
 use crate::interrupt::Stop;
+use crate::observe::{Observed, RECORDS};
+use crate::store::Store;
 use crate::store::release::{
-    Release, ReleaseId, ServiceRecord, ServiceState, find, last_good, last_good_of, suspects,
+    Release, ReleaseError, ReleaseId, ServiceRecord, ServiceState, find, last_good, last_good_of,
+    newest, suspects,
 };
 use crate::tell::{INDENT, Screen, Tell as _};
 
@@ -25,10 +30,11 @@ use crate::tell::{INDENT, Screen, Tell as _};
 ///
 /// Every service runs again the task definition that it ran after that release, also those that the
 /// release left as they were: nothing is built and nothing is registered. The database stays as it
-/// is, so the earlier release has to get along with it.
+/// is, so the earlier release has to get along with it. Where what runs now never went well, as
+/// after a deploy that was cut off, the one before it is the last that did.
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
-    /// Which, as `history` lists them [default: the one before the one that serves]
+    /// Which, as `history` lists them [default: the good one before what runs now]
     #[arg(value_name = "RELEASE")]
     release: Option<ReleaseId>,
     /// Give up after so many seconds [default: deploy.timeout]
@@ -69,7 +75,7 @@ impl Rollback {
             let observed = stop.or_interrupted(site.observe(&config)).await?;
             let target = match &self.release {
                 Some(id) => find(&site.store, id).await?,
-                None => earlier(&observed.releases).ok_or(RollbackError::Nothing)?,
+                None => before(&site.store, &observed).await?.ok_or(RollbackError::Nothing)?,
             };
             if !target.is_good() {
                 let outcome = target.outcome.to_string();
@@ -207,12 +213,33 @@ fn revision(target: &Release, version: &str) -> Revision {
     }
 }
 
-/// The good release before the one that serves. A rollback serves what it went back to: the one
-/// before that counts, or two rollbacks in a row would go to and fro.
-fn earlier(releases: &[Release]) -> Option<Release> {
+/// The good release before what runs now, however far back it is.
+async fn before(store: &impl Store, observed: &Observed) -> Result<Option<Release>, ReleaseError> {
+    let runs = runs(observed);
+    match earlier(&observed.releases, &runs) {
+        Some(found) => Ok(Some(found)),
+        None => Ok(earlier(&newest(store, RECORDS).await?, &runs)),
+    }
+}
+
+/// The ARN of what each service runs, of those that there are.
+fn runs(observed: &Observed) -> BTreeMap<ServiceName, String> {
+    let services = observed.services.iter();
+    let runs = services.filter_map(|(who, one)| Some((*who, one.service.as_ref()?)));
+    runs.map(|(who, service)| (who, service.task_definition.clone())).collect()
+}
+
+/// The good release before what runs now. If that is not the last good one, because a deploy was cut
+/// off or ended badly since, or somebody else moved a service, it is the last good one itself.
+///
+/// A rollback serves what it went back to: the one before that counts, or two rollbacks in a row
+/// would go to and fro.
+fn earlier(releases: &[Release], runs: &BTreeMap<ServiceName, String>) -> Option<Release> {
     let serving = last_good(releases, None)?;
-    let origin = serving.rollback_to.as_ref().unwrap_or(&serving.id);
-    let mut than = origin.clone();
+    if is_unproved(releases) || !is_run(serving, runs) {
+        return Some(serving.clone());
+    }
+    let mut than = origin(releases, serving);
     loop {
         let found = last_good(releases, Some(&than))?;
         if found.rollback_to.is_none() && differs(found, serving) {
@@ -220,6 +247,26 @@ fn earlier(releases: &[Release]) -> Option<Release> {
         }
         than = found.id.clone();
     }
+}
+
+/// The release that a rollback went back to in the end; any other's is itself.
+fn origin(releases: &[Release], release: &Release) -> ReleaseId {
+    let mut origin = release.id.clone();
+    let mut next = release.rollback_to.as_ref();
+    while let Some(to) = next.filter(|to| **to < origin) {
+        origin = to.clone();
+        next =
+            releases.iter().find(|one| one.id == origin).and_then(|one| one.rollback_to.as_ref());
+    }
+    origin
+}
+
+/// Whether services run what a release says of them, as far as it says anything.
+fn is_run(release: &Release, runs: &BTreeMap<ServiceName, String>) -> bool {
+    let mut both = runs.iter().filter_map(|(who, runs)| {
+        Some((runs, release.services.get(who)?.task_definition.as_ref()?))
+    });
+    both.all(|(runs, said)| runs == said)
 }
 
 /// Whether releases run different things, as far as both say what they run.
@@ -256,6 +303,14 @@ mod tests {
     const USERS: ServiceName = ServiceName::Users;
     const CLIENT: ServiceName = ServiceName::Client;
 
+    /// Where a rollback goes while `users` and `client` run these revisions.
+    fn before(releases: &[Release], [users, client]: [u32; 2]) -> Option<String> {
+        let arn = |who, revision| format!("arn:task-definition/shop-{who}-td:{revision}");
+        let runs = [(USERS, users), (CLIENT, client)];
+        let runs = runs.map(|(who, revision)| (who, arn(who, revision)));
+        earlier(releases, &runs.into()).map(|one| one.id.to_string())
+    }
+
     #[test]
     fn a_release_of_one_service_brings_both_back() {
         let target = release(2, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, false, "c0ffee")]);
@@ -286,17 +341,51 @@ mod tests {
             release(2, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, false, "c0ffee")]),
             release(1, "c0ffee", &[(USERS, 1, true, ""), (CLIENT, 1, true, "")]),
         ];
-        let before = |releases: &[Release]| earlier(releases).map(|one| one.id.to_string());
         assert_eq!(
-            before(&releases).as_deref(),
+            before(&releases, [2, 2]).as_deref(),
             Some("2026-11-18.2"),
             "4 only looked at what 3 did"
         );
-        assert_eq!(before(&releases[2..]).as_deref(), Some("2026-11-18.1"));
-        assert_eq!(before(&releases[3..]), None);
+        assert_eq!(before(&releases[2..], [2, 1]).as_deref(), Some("2026-11-18.1"));
+        assert_eq!(before(&releases[3..], [1, 1]), None);
         let mut back = release(5, "beef", &[(USERS, 2, true, ""), (CLIENT, 1, true, "")]);
         back.rollback_to = Some(releases[2].id.clone());
-        let after = [&[back][..], &releases].concat();
-        assert_eq!(before(&after).as_deref(), Some("2026-11-18.1"), "not to and fro");
+        let after = [&[back.clone()][..], &releases].concat();
+        assert_eq!(before(&after, [2, 1]).as_deref(), Some("2026-11-18.1"), "not to and fro");
+        let mut again = Release { id: "2026-11-18.6".parse().unwrap(), ..back.clone() };
+        again.rollback_to = Some(back.id);
+        let after = [&[again][..], &after].concat();
+        assert_eq!(before(&after, [2, 1]).as_deref(), Some("2026-11-18.1"), "nor in two steps");
+    }
+
+    #[test]
+    fn from_what_never_went_well_it_goes_to_the_last_that_did() {
+        let good = [
+            release(2, "beef", &[(USERS, 2, true, ""), (CLIENT, 2, true, "")]),
+            release(1, "c0ffee", &[(USERS, 1, true, ""), (CLIENT, 1, true, "")]),
+        ];
+        let newer = |number, outcome| {
+            let newer = release(number, "dead", &[(USERS, 3, true, ""), (CLIENT, 3, true, "")]);
+            Release { outcome, ..newer }
+        };
+        let (second, first) = (Some("2026-11-18.2".to_owned()), Some("2026-11-18.1".to_owned()));
+        for outcome in [Outcome::Started, Outcome::Detached, Outcome::Broken, Outcome::InPart] {
+            let releases = [&[newer(3, outcome)][..], &good].concat();
+            assert_eq!(before(&releases, [3, 2]), second, "{outcome}");
+            // One that left everything as it was makes it no better.
+            for after in [Outcome::NotBegun, Outcome::RolledBack] {
+                let releases = [&[newer(4, after)][..], &releases].concat();
+                assert_eq!(before(&releases, [3, 2]), second, "{outcome}, {after}");
+            }
+            let only = [&[newer(3, outcome)][..], &good[1..]].concat();
+            assert_eq!(before(&only, [3, 3]), first, "{outcome}");
+        }
+        for outcome in [Outcome::NotBegun, Outcome::RolledBack] {
+            let releases = [&[newer(3, outcome)][..], &good].concat();
+            assert_eq!(before(&releases, [2, 2]), first, "{outcome}");
+        }
+        assert_eq!(before(&good, [2, 9]), second, "somebody else has moved the client");
+        let none = BTreeMap::new();
+        assert_eq!(earlier(&good, &none).map(|one| one.id.to_string()), first, "nothing is known");
     }
 }

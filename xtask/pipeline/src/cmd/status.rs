@@ -17,7 +17,7 @@ use crate::interrupt::Stop;
 use crate::observe;
 use crate::report::answer;
 use crate::store::lock::{Holder, Lock};
-use crate::store::release::{Release, last_good, last_good_of, newest};
+use crate::store::release::{Release, last_good, last_good_of};
 
 /// Events of ECS that are shown where something is not as it should be.
 const EVENTS: usize = 3;
@@ -90,7 +90,7 @@ async fn look(config: &Config, site: &Site, only: Option<ServiceName>) -> Result
     let (services, deploying, releases) = tokio::try_join!(
         async { Ok::<_, Error>(observe::services(&site.aws, config).await?) },
         async { Ok(Lock::holder(&site.store).await?) },
-        async { Ok(newest(&site.store, 20).await?) },
+        async { Ok(observe::releases(&site.store).await?) },
     )?;
     let release = last_good(&releases, None).cloned();
     let releases = &releases;

@@ -84,6 +84,10 @@ pub(crate) struct CreateAdmin {
     /// The administrator's e-mail address
     #[arg(long)]
     email: String,
+    /// Make the user of this name and address, who is there already, an administrator; the password
+    /// stays
+    #[arg(long)]
+    promote: bool,
 }
 
 /// Why a command cannot be run on the cluster.
@@ -187,10 +191,15 @@ impl RecreateDb {
 impl CreateAdmin {
     /// Runs it.
     pub(crate) async fn run(&self, common: &Common, stop: &Stop) -> Result<(), Error> {
-        let command = ["create_admin", "--username", &self.username, "--email", &self.email];
+        let mut command =
+            vec!["create_admin", "--username", &self.username, "--email", &self.email];
+        if self.promote {
+            command.push("--promote");
+        }
         let has_password = |config: &Config, definition: &TaskDefinition| {
             let users = config.service(ServiceName::Users);
-            if has_secret(&definition.document, &users.container, "ADMIN_PASSWORD") {
+            if self.promote || has_secret(&definition.document, &users.container, "ADMIN_PASSWORD")
+            {
                 return Ok(());
             }
             Err(RunError::NoPassword {

@@ -21,8 +21,11 @@ use crate::tell::{INDENT, Tell};
 /// How long giving the lock back may be tried.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long work that was told twice to end has for writing down how it ended.
+/// How long work that was told twice to end has for ending, and for writing down how it did.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long of that writing may take. What is to be told of the end comes after it.
+const WRITING: Duration = Duration::from_secs(5);
 
 /// Why something under the lock did not end by itself.
 #[derive(Debug, thiserror::Error)]
@@ -162,11 +165,23 @@ impl<'a, S: Store, F: AsyncFn() -> Result<String, String>> Recorder<'a, S, F> {
         self.record.lock().await.release.id.clone()
     }
 
-    /// Completes the record.
+    /// Completes the record, while nobody insists on the end.
     ///
     /// # Errors
     /// It cannot be written: it stays as one of a run that was killed.
-    pub(crate) async fn finish(&self, outcome: &Outcome, now: SystemTime) -> Result<(), String> {
+    pub(crate) async fn finish(
+        &self,
+        outcome: &Outcome,
+        now: SystemTime,
+        stop: &Stop,
+    ) -> Result<(), String> {
+        tokio::select! {
+            finished = self.complete(outcome, now) => finished,
+            () = stop.is_late(WRITING) => Err("you ended the waiting".to_owned()),
+        }
+    }
+
+    async fn complete(&self, outcome: &Outcome, now: SystemTime) -> Result<(), String> {
         let mut record = self.record.lock().await;
         for service in &outcome.services {
             if let Some(entry) = record.release.services.get_mut(&service.service) {

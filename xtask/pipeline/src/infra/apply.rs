@@ -267,6 +267,18 @@ impl Proposal {
         self.change_set.is_some()
     }
 
+    /// The bucket of the stack as it is, if there is one.
+    #[must_use]
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        Some(self.before.as_ref()?.outputs.get("Bucket")?)
+    }
+
+    /// Whether there is a stack already.
+    #[must_use]
+    pub(crate) fn is_there(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Forgets it, without a trace.
     ///
     /// # Errors
@@ -421,6 +433,8 @@ impl Follow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infra::changes::{Action, Detail};
+    use crate::schema_check;
 
     fn stack(status: &str) -> Stack {
         Stack {
@@ -465,6 +479,29 @@ mod tests {
             assert_eq!(error.exit_code(), code, "{status}");
             assert!(error.to_string().starts_with("No room\n          shop "), "{error}");
         }
+    }
+
+    #[test]
+    fn programs_read_what_would_change_and_what_has() {
+        let change = |action| Change {
+            action,
+            resource: "Hosts".to_owned(),
+            kind: "AWS::AutoScaling::AutoScalingGroup".to_owned(),
+            kept: false,
+            details: vec![Detail {
+                what: "MinSize".to_owned(),
+                before: None,
+                after: Some("2".into()),
+            }],
+        };
+        let changes = vec![change(Action::Add), change(Action::MayReplace)];
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let values = BTreeMap::from([text("InstanceType", "t9.huge"), text("MinHosts", "1")]);
+        let cost = Cost::of(&changes, &BTreeMap::new(), &values);
+        let (stack, region) = ("shop".to_owned(), "us-west-1".to_owned());
+        schema_check::holds(&Plan { stack: stack.clone(), region, new: true, changes, cost });
+        let outputs = BTreeMap::from([text("Cluster", "shop-cluster")]);
+        schema_check::holds(&Applied { stack, changed: true, seconds: 1, outputs });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The end of the stack: what hangs on it first, then itself. The database stays unless somebody
 //! names it.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::InfraError;
 use super::apply::{Follow, failed, propose_body};
+use super::{InfraError, nobody_deploys};
 use crate::aws::stack::{Stack, Stacks};
 use crate::aws::{Aws, services};
 use crate::cloud::{Cloud as _, CloudError};
@@ -17,10 +18,8 @@ use crate::config::Config;
 use crate::exit_code;
 use crate::interrupt::Stop;
 use crate::report::human;
-use crate::store::StoreError;
-use crate::store::lock::Lock;
 use crate::store::s3::Bucket;
-use crate::tell::Tell;
+use crate::tell::{INDENT, Tell};
 
 /// The time between two looks.
 const POLL: Duration = Duration::from_secs(2);
@@ -56,14 +55,62 @@ impl Display for Destroyed {
     }
 }
 
+/// What of a stack has to be emptied before it can go: its own, whatever is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(crate) bucket: Option<String>,
+    pub(crate) cluster: Option<String>,
+}
+
+impl Own {
+    /// Of what a stack has, by its name in the template.
+    #[must_use]
+    pub(crate) fn of(resources: &BTreeMap<String, String>) -> Self {
+        let named = |name| resources.get(name).cloned();
+        Self { bucket: named("Releases"), cluster: named("Cluster") }
+    }
+
+    /// What goes with the stack, for a question.
+    #[must_use]
+    pub(crate) fn sentence(&self) -> String {
+        let bucket = self.bucket.as_ref();
+        let bucket = bucket.map(|name| format!("all that is in the bucket {name}"));
+        let cluster = self.cluster.as_ref();
+        let cluster =
+            cluster.map(|name| format!("the application's services in the cluster {name}"));
+        let all: Vec<String> = bucket.into_iter().chain(cluster).collect();
+        all.join("; ")
+    }
+
+    /// What is configured, and not the stack's: it is left alone.
+    #[must_use]
+    pub(crate) fn spared(&self, config: &Config, account: &str) -> Vec<String> {
+        let (bucket, cluster) = (config.bucket(account), &config.cluster);
+        let other_bucket = match &self.bucket {
+            Some(own) => *own != bucket,
+            None => config.bucket.is_some(),
+        };
+        let other_cluster = self.cluster.as_ref().is_some_and(|own| own != cluster);
+        let bucket = other_bucket.then(|| {
+            format!("the bucket {bucket} with lock.json and releases/: it is not the stack's")
+        });
+        let cluster = other_cluster
+            .then(|| format!("the cluster {cluster} with its services: it is not the stack's"));
+        bucket.into_iter().chain(cluster).collect()
+    }
+}
+
 /// The end of a stack.
 pub(crate) struct Destroy<'a> {
     pub(crate) config: &'a Config,
     pub(crate) stacks: &'a Stacks,
     pub(crate) stack: &'a Stack,
-    pub(crate) aws: &'a Aws,
     pub(crate) sdk: &'a aws_config::SdkConfig,
-    pub(crate) bucket: &'a Bucket,
+    pub(crate) own: &'a Own,
+    /// What is left alone.
+    pub(crate) spared: &'a [String],
+    /// Where the lock lies that deployments take.
+    pub(crate) locks: &'a Bucket,
     /// Whether the database goes, too.
     pub(crate) with_data: bool,
     pub(crate) limit: Duration,
@@ -77,19 +124,23 @@ impl Destroy<'_> {
     pub(crate) async fn run(self, tell: &impl Tell, stop: &Stop) -> Result<Destroyed, InfraError> {
         let start = Instant::now();
         let name = &self.config.stack;
-        match Lock::holder(self.bucket).await {
-            Ok(Some(holder)) => {
-                return Err(InfraError::Locked { who: holder.who, what: holder.what });
-            }
-            Ok(None) | Err(StoreError::NoBucket { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let bucket = self.own.bucket.clone().map(|name| Bucket::new(self.sdk, name));
+        let locks: Vec<&Bucket> = bucket.iter().chain([self.locks]).collect();
+        nobody_deploys(&locks).await?;
+        for spared in self.spared {
+            tell.line(&format!("{INDENT}left alone: {spared}"));
         }
         if self.with_data {
             self.release_database(tell, stop).await?;
         }
         let services = stop.or_interrupted(self.services(tell)).await?;
-        let objects =
-            stop.or_interrupted(async { Ok::<_, InfraError>(self.bucket.empty().await?) }).await?;
+        let empty = async {
+            match &bucket {
+                Some(bucket) => Ok::<_, InfraError>(bucket.empty().await?),
+                None => Ok(0),
+            }
+        };
+        let objects = stop.or_interrupted(empty).await?;
         let known = self.stacks.newest_events(&self.stack.id).await?;
         self.stacks.delete(&self.stack.id).await?;
         let follow = Follow {
@@ -105,10 +156,11 @@ impl Destroy<'_> {
             let reason = after.and_then(|stack| stack.reason);
             return Err(failed(&tree, name, &status, reason.as_deref()));
         }
-        let (stack, kept) = (name.clone(), tree.kept());
+        let (stack, mut kept) = (name.clone(), tree.kept());
         if self.with_data {
             without_database(&stack, &kept)?;
         }
+        kept.extend(self.spared.iter().cloned());
         Ok(Destroyed { stack, services, objects, kept, seconds: start.elapsed().as_secs() })
     }
 
@@ -135,12 +187,14 @@ impl Destroy<'_> {
 
     /// Removes the ECS services: the cluster cannot go before them.
     async fn services(&self, tell: &impl Tell) -> Result<Vec<String>, InfraError> {
+        let Some(cluster) = &self.own.cluster else { return Ok(Vec::new()) };
+        let aws = Aws::new(self.sdk, cluster);
         let names: Vec<String> =
             self.config.services(None).map(|service| service.ecs_service.clone()).collect();
         let start = Instant::now();
         let mut removed = Vec::new();
         loop {
-            let left = match self.aws.services(&names).await {
+            let left = match aws.services(&names).await {
                 Ok(left) => left,
                 // There is no cluster.
                 Err(CloudError::NotFound { .. }) => return Ok(removed),
@@ -149,7 +203,7 @@ impl Destroy<'_> {
             let left: Vec<_> =
                 left.into_iter().filter(|service| service.status != "INACTIVE").collect();
             for service in left.iter().filter(|service| service.status == "ACTIVE") {
-                services::delete(self.sdk, &self.config.cluster, &service.name).await?;
+                services::delete(self.sdk, cluster, &service.name).await?;
                 tell.row("remove", &service.name, "its tasks stop");
                 removed.push(service.name.clone());
             }
@@ -242,6 +296,49 @@ mod tests {
             template.matches("UpdateReplacePolicy: Retain\n").count()
         );
         assert_eq!(text.lines().count(), template.lines().count() + released);
+    }
+
+    #[test]
+    fn programs_read_what_went_and_what_stayed() {
+        let (stack, kept) = ("shop".to_owned(), vec!["the bucket company-artifacts".to_owned()]);
+        let services = vec!["shop-users-service".to_owned()];
+        let destroyed = Destroyed { stack, services, objects: 7, kept, seconds: 90 };
+        crate::schema_check::holds(&destroyed);
+        assert!(destroyed.to_string().contains("· the bucket company-artifacts\n"), "{destroyed}");
+    }
+
+    #[test]
+    fn only_the_stack_s_own_bucket_and_cluster_are_emptied() {
+        let config = |more: &str| {
+            let file = format!("name = \"shop\"\n[services.users]\n[services.client]\n{more}");
+            Config::example(&file)
+        };
+        let resources =
+            [("Releases", "shop-pipeline-1"), ("Cluster", "shop-cluster"), ("Vpc", "v")];
+        let resources = resources.map(|(name, id)| (name.to_owned(), id.to_owned()));
+        let own = Own::of(&BTreeMap::from(resources));
+        assert_eq!(
+            own.sentence(),
+            "all that is in the bucket shop-pipeline-1; the application's services in the cluster \
+             shop-cluster"
+        );
+        assert_eq!(own.spared(&config(""), "1"), Vec::<String>::new());
+        let strange = config("[aws]\nbucket = \"company-artifacts\"\ncluster = \"company\"\n");
+        assert_eq!(
+            own.spared(&strange, "1"),
+            [
+                "the bucket company-artifacts with lock.json and releases/: it is not the stack's",
+                "the cluster company with its services: it is not the stack's"
+            ]
+        );
+        // A stack that was never made has nothing, and what is configured is not its.
+        let nothing = Own::of(&BTreeMap::new());
+        assert_eq!(nothing, Own { bucket: None, cluster: None });
+        assert_eq!(
+            (nothing.sentence(), nothing.spared(&config(""), "1").len()),
+            (String::new(), 0)
+        );
+        assert_eq!(nothing.spared(&strange, "1").len(), 1);
     }
 
     #[test]

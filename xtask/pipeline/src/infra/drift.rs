@@ -73,6 +73,7 @@ mod tests {
                 actual: "/".into(),
             }],
         });
+        crate::schema_check::holds(&report);
         let text = report.to_string();
         assert!(text.contains("shop: 1 differ from the stack\n"), "{text}");
         assert!(text.contains("TargetGroup, shop-users-tg): changed\n"), "{text}");

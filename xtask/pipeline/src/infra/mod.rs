@@ -17,7 +17,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use crate::cloud::CloudError;
 use crate::exit_code;
 use crate::process::Interrupted;
-use crate::store::StoreError;
+use crate::store::lock::Lock;
+use crate::store::{Store, StoreError};
 
 /// Why the stack is not as it was to be.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,34 @@ impl InfraError {
     }
 }
 
+/// Refuses while somebody deploys, by the lock in any of these buckets.
+///
+/// # Errors
+/// Somebody does, or one of the buckets that are there cannot be read.
+pub(crate) async fn nobody_deploys<S: Store>(stores: &[&S]) -> Result<(), InfraError> {
+    for store in stores {
+        match Lock::holder(*store).await {
+            Ok(Some(holder)) => {
+                return Err(InfraError::Locked { who: holder.who, what: holder.what });
+            }
+            Ok(None) | Err(StoreError::NoBucket { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody else's permissions, and no failure, keep us from looking.
+#[must_use]
+pub(crate) fn is_closed(error: &InfraError) -> bool {
+    matches!(
+        error,
+        InfraError::Store(StoreError::Cloud(
+            CloudError::Denied { .. } | CloudError::Refused { .. }
+        ))
+    )
+}
+
 /// Whether there is somebody who can answer a question.
 pub(crate) fn somebody_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -133,7 +162,37 @@ pub(crate) fn named(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::store::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_deploys_is_named_and_not_disturbed() {
+        let (configured, own) = (Memory::new(), Memory::new());
+        let stores = [&configured, &own];
+        nobody_deploys(&stores).await.unwrap();
+        let (who, what) = ("ada@laptop", "deploy c0ffee");
+        let lock = Lock::acquire(&own, "ada", who, what, Duration::ZERO, |_| {}).await.unwrap();
+        let refused = nobody_deploys(&stores).await.unwrap_err();
+        assert_eq!(refused.exit_code(), exit_code::LOCKED);
+        assert_eq!(
+            refused.to_string(),
+            "ada@laptop deploys (`deploy c0ffee`): wait until that is done. Nothing was changed."
+        );
+        assert!(!is_closed(&refused));
+        lock.release(&own).await.unwrap();
+        nobody_deploys(&stores).await.unwrap();
+    }
+
+    #[test]
+    fn only_a_bucket_that_may_not_be_read_is_passed_over() {
+        let operation = "s3:GetObject";
+        let denied = CloudError::Denied { operation, message: String::new() };
+        let lost = CloudError::Lost { operation, cause: String::new() };
+        assert!(is_closed(&StoreError::from(denied).into()));
+        assert!(!is_closed(&StoreError::from(lost).into()));
+    }
 
     #[test]
     fn only_the_right_name_lets_a_database_go() {

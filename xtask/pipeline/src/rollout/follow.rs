@@ -21,6 +21,8 @@ const SKEW: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 struct Knowledge {
     record: Option<ServiceDeployment>,
+    /// Since when ECS does not know its own record.
+    unrecorded_since: Option<Instant>,
     known_tasks: BTreeSet<String>,
     deaths: Vec<Task>,
     unplaced_since: Option<Instant>,
@@ -186,7 +188,21 @@ async fn find_record<C: Cloud>(
     knowledge: &mut Knowledge,
 ) -> Result<(), CloudError> {
     if let Some(record) = &knowledge.record {
-        knowledge.record = Some(context.cloud.service_deployment(&record.arn).await?);
+        match context.cloud.service_deployment(&record.arn).await {
+            Ok(record) => {
+                knowledge.record = Some(record);
+                knowledge.unrecorded_since = None;
+            }
+            // An old answer does not know it yet: what was seen last holds as long as such answers
+            // may come.
+            Err(error @ (CloudError::NotFound { .. } | CloudError::Refused { .. })) => {
+                let since = *knowledge.unrecorded_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= context.limits.missing {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
         return Ok(());
     }
     let records = context.cloud.service_deployments(&order.service, way.since - SKEW).await;

@@ -44,6 +44,8 @@ pub(crate) struct SimTask {
     pub(crate) token: String,
     /// When a one-off task ends.
     ends: Option<Duration>,
+    /// When it ends because it was told to.
+    stops: Option<Duration>,
     began: Duration,
 }
 
@@ -73,9 +75,15 @@ pub(crate) struct Ecs {
     pub(crate) task_exit_code: i32,
     /// RunTask finds no host.
     pub(crate) no_room_for_tasks: bool,
-    /// StopTask is heard and does nothing.
+    /// StopTask is not heard.
     pub(crate) tasks_do_not_stop: bool,
-    history: VecDeque<BTreeMap<String, Service>>,
+    /// What a task needs to end, once it is told to.
+    pub(crate) stop_takes: Duration,
+    /// RunTask's tasks never come to run: nothing of theirs is logged.
+    pub(crate) tasks_do_not_start: bool,
+    /// What ran has no log stream nevertheless.
+    pub(crate) no_streams: bool,
+    history: VecDeque<BTreeMap<String, SimService>>,
     clock: Duration,
     number: u32,
 }
@@ -92,6 +100,9 @@ impl Ecs {
             task_exit_code: 0,
             no_room_for_tasks: false,
             tasks_do_not_stop: false,
+            stop_takes: Duration::from_secs(12),
+            tasks_do_not_start: false,
+            no_streams: false,
             history: VecDeque::new(),
             clock: Duration::ZERO,
             number: 0,
@@ -104,11 +115,10 @@ impl Ecs {
     }
 
     /// The services as they were a while ago.
-    pub(super) fn services_at(&self, old: Duration) -> BTreeMap<String, Service> {
+    pub(super) fn services_at(&self, old: Duration) -> &BTreeMap<String, SimService> {
         let back = usize::try_from(old.as_secs()).unwrap_or(0);
         let past = self.history.iter().rev().nth(back).or_else(|| self.history.front());
-        let now = || self.services.iter().map(|(k, v)| (k.clone(), v.seen.clone())).collect();
-        if back == 0 { now() } else { past.cloned().unwrap_or_else(now) }
+        if back == 0 { &self.services } else { past.unwrap_or(&self.services) }
     }
 
     /// Registers without looking.
@@ -186,7 +196,7 @@ impl Ecs {
         self.set(name, &primary.id, 0, primary.desired);
         self.complete(name, &primary.id);
         self.history.clear();
-        self.history.push_back(self.services_at(Duration::ZERO));
+        self.history.push_back(self.services.clone());
     }
 
     /// Begins a deployment. Gives its id.
@@ -259,7 +269,7 @@ impl Ecs {
                 self.second(&name);
             }
             self.one_off_tasks();
-            self.history.push_back(self.services_at(Duration::ZERO));
+            self.history.push_back(self.services.clone());
             if self.history.len() > HISTORY {
                 self.history.pop_front();
             }
@@ -267,26 +277,49 @@ impl Ecs {
     }
 
     fn one_off_tasks(&mut self) {
-        let (clock, exit_code) = (self.clock, self.task_exit_code);
+        let (clock, exit_code, never) = (self.clock, self.task_exit_code, self.tasks_do_not_start);
         for one in &mut self.tasks {
             let Some(ends) = one.ends else { continue };
             if one.task.has_stopped() {
                 continue;
             }
-            if clock >= ends {
-                one.task.status = "STOPPED".to_owned();
+            let age = clock.saturating_sub(one.began);
+            if one.stops.is_some_and(|at| clock >= at) {
+                // By SIGKILL, if it ran at all.
+                let ran = one.log.is_some();
+                end(&mut one.task, clock, ran.then_some(137));
+            } else if never && age >= Duration::from_secs(3) {
+                one.task.stop_code = Some("TaskFailedToStart".to_owned());
+                one.task.stopped_reason = Some("Task failed to start".to_owned());
+                end(&mut one.task, clock, None);
+                for container in &mut one.task.containers {
+                    let reason = "CannotStartContainerError: no such file or directory";
+                    container.reason = Some(reason.to_owned());
+                }
+            } else if clock >= ends && one.stops.is_none() {
                 one.task.stop_code = Some("EssentialContainerExited".to_owned());
                 one.task.stopped_reason = Some("Essential container in task exited".to_owned());
-                one.task.stopped = Some(EPOCH + clock);
-                for container in &mut one.task.containers {
-                    container.exit_code = Some(exit_code);
-                }
+                end(&mut one.task, clock, Some(exit_code));
                 if let Some(log) = &mut one.log {
                     log.push(format!("ended with {exit_code}"));
                 }
-            } else if clock >= one.began + Duration::from_secs(3) {
+            } else if one.stops.is_none() && age >= Duration::from_secs(3) {
                 one.task.status = "RUNNING".to_owned();
                 one.log.get_or_insert_with(|| vec!["running migration 0007".to_owned()]);
+            }
+        }
+    }
+
+    /// StopTask: it ends after a while, and ListTasks counts it as stopped from now on.
+    pub(super) fn stop(&mut self, arn: &str, reason: &str) {
+        let at = self.clock + self.stop_takes;
+        for one in &mut self.tasks {
+            if one.task.arn == arn && !one.task.has_stopped() && one.stops.is_none() {
+                one.task.desired_status = "STOPPED".to_owned();
+                one.task.status = "STOPPING".to_owned();
+                one.task.stop_code = Some("UserInitiated".to_owned());
+                one.task.stopped_reason = Some(reason.to_owned());
+                one.stops = Some(at);
             }
         }
     }
@@ -398,7 +431,7 @@ impl Ecs {
             ),
             _ => ("Essential container in task exited", None),
         };
-        let ran = exit_code.is_some();
+        let ran = exit_code.is_some() && !self.no_streams;
         let task = Task {
             arn: format!("{PREFIX}:task/shop-cluster/{number:032x}"),
             status: "STOPPED".to_owned(),
@@ -426,6 +459,7 @@ impl Ecs {
             log,
             token: String::new(),
             ends: None,
+            stops: None,
             began: self.clock,
         });
         let breaker = self.breaker;
@@ -498,6 +532,7 @@ impl Ecs {
             log: None,
             token: token.to_owned(),
             ends: Some(self.clock + Duration::from_secs(9)),
+            stops: None,
             began: self.clock,
         });
         task
@@ -546,5 +581,14 @@ impl Ecs {
             }
         }
         targets
+    }
+}
+
+/// A task has ended.
+fn end(task: &mut Task, at: Duration, exit_code: Option<i32>) {
+    (task.status, task.desired_status) = ("STOPPED".to_owned(), "STOPPED".to_owned());
+    task.stopped = Some(EPOCH + at);
+    for container in &mut task.containers {
+        container.exit_code = exit_code;
     }
 }

@@ -1,13 +1,16 @@
 //! The lock and the record around a deploy, while the store fails and people press Ctrl-C.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
 use super::world::{World, job};
 use crate::config::ServiceName;
 use crate::deploy::{End, HeldError, Owner, Recorder, held, run};
+use crate::exit_code;
 use crate::interrupt::Stop;
 use crate::rollout::Context;
 use crate::store::lock::Lock;
@@ -15,7 +18,7 @@ use crate::store::memory::Memory;
 use crate::store::release::{
     self, Outcome, Record, Release, ServiceRecord, ServiceState, last_good,
 };
-use crate::store::{If, Store as _};
+use crate::store::{If, Object, Store, StoreError, Version};
 
 fn owner(token: &str) -> Owner {
     let (token, who) = (token.to_owned(), "ada@laptop".to_owned());
@@ -34,7 +37,7 @@ fn draft(id: release::ReleaseId, started: u64) -> Release {
 }
 
 /// A deploy as the command does it.
-async fn deploy(world: &World, store: &Memory, users: &str) -> Result<End, HeldError> {
+async fn deploy(world: &World, store: &impl Store, users: &str) -> Result<End, HeldError> {
     let context =
         Context { cloud: &world.sim, limits: &world.limits, tell: &world.heard, stop: &world.stop };
     let wanted = job(users, "newer");
@@ -44,7 +47,7 @@ async fn deploy(world: &World, store: &Memory, users: &str) -> Result<End, HeldE
         };
         let recorder = Recorder::new(store, record, async || Ok("fine".to_owned()));
         let outcome = run(&context, &recorder, &wanted).await;
-        let _ = recorder.finish(&outcome, std::time::UNIX_EPOCH).await;
+        let _ = recorder.finish(&outcome, std::time::UNIX_EPOCH, &world.stop).await;
         outcome.end
     };
     let patience = Duration::ZERO;
@@ -96,6 +99,64 @@ async fn a_lock_that_is_lost_ends_the_work() {
     let stop = Stop::default();
     let lost = held(&store, &owner("ours"), Duration::ZERO, &world.heard, &stop, work).await;
     assert!(matches!(lost, Err(HeldError::Lost(_))), "{lost:?}");
+}
+
+/// A store whose answers stop coming.
+struct Silent {
+    memory: Memory,
+    is_silent: Cell<bool>,
+}
+
+impl Silent {
+    async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
+        if self.is_silent.get() {
+            std::future::pending::<()>().await;
+        }
+        answer.await
+    }
+}
+
+impl Store for Silent {
+    fn now(&self) -> SystemTime {
+        self.memory.now()
+    }
+
+    fn name(&self) -> &str {
+        self.memory.name()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
+        self.answer(self.memory.get(key)).await
+    }
+
+    async fn put(&self, key: &str, body: &[u8], when: &If) -> Result<Option<Version>, StoreError> {
+        self.answer(self.memory.put(key, body, when)).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.answer(self.memory.list(prefix)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_it_ended_is_told_also_where_nothing_answers_any_more() {
+    let world = World::seeded(|_| {});
+    let store = Silent { memory: Memory::new(), is_silent: Cell::new(false) };
+    let signals = async {
+        // Both services move or have moved, and the network is gone.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.sim.order(Faults::default().first("ecs:DescribeServices", 1000, Fault::Slow(3600)));
+        store.is_silent.set(true);
+        world.stop.request();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.stop.request();
+        Instant::now()
+    };
+    let (end, insisted) = tokio::join!(deploy(&world, &store, "newer"), signals);
+    let end = end.unwrap();
+    assert!(matches!(end, End::Interrupted { moved: true, restored: false, .. }), "{end:?}");
+    assert_eq!(end.exit_code(), exit_code::ROLLBACK_FAILED);
+    assert!(insisted.elapsed() < Duration::from_secs(20), "{:?}", insisted.elapsed());
 }
 
 #[test]

@@ -48,7 +48,8 @@ impl Cloud for Sim {
     async fn services(&self, names: &[String]) -> Result<Vec<Service>, CloudError> {
         self.call("ecs:DescribeServices", |ecs, old| {
             let services = ecs.services_at(old);
-            Ok(names.iter().filter_map(|name| services.get(name).cloned()).collect())
+            let known = names.iter().filter_map(|name| services.get(name));
+            Ok(known.map(|service| service.seen.clone()).collect())
         })
         .await
     }
@@ -98,8 +99,8 @@ impl Cloud for Sim {
         service: &str,
         since: SystemTime,
     ) -> Result<Vec<ServiceDeployment>, CloudError> {
-        self.call("ecs:ListServiceDeployments", |ecs, _| {
-            let records = ecs.services.get(service).map(|one| one.records.clone());
+        self.call("ecs:ListServiceDeployments", |ecs, old| {
+            let records = ecs.services_at(old).get(service).map(|one| one.records.clone());
             let mut records = records.unwrap_or_default();
             records.retain(|record| record.created.is_some_and(|created| created >= since));
             Ok(records)
@@ -109,8 +110,8 @@ impl Cloud for Sim {
 
     async fn service_deployment(&self, arn: &str) -> Result<ServiceDeployment, CloudError> {
         const OPERATION: &str = "ecs:DescribeServiceDeployments";
-        self.call(OPERATION, |ecs, _| {
-            let mut all = ecs.services.values().flat_map(|service| &service.records);
+        self.call(OPERATION, |ecs, old| {
+            let mut all = ecs.services_at(old).values().flat_map(|service| &service.records);
             let found = all.find(|record| record.arn == arn).cloned();
             found.map_or_else(|| missing(OPERATION, "such service deployment"), Ok)
         })
@@ -201,7 +202,8 @@ impl Cloud for Sim {
                         == Some(&**family)
                 }
             };
-            let found = ecs.tasks.iter().filter(|one| of(one) && one.task.has_stopped() == stopped);
+            let is = |one: &super::ecs::SimTask| (one.task.desired_status == "STOPPED") == stopped;
+            let found = ecs.tasks.iter().filter(|one| of(one) && is(one));
             Ok(found.map(|one| one.task.arn.clone()).collect())
         })
         .await
@@ -224,13 +226,7 @@ impl Cloud for Sim {
             if ecs.tasks_do_not_stop {
                 return missing("ecs:StopTask", "such task");
             }
-            for one in &mut ecs.tasks {
-                if one.task.arn == arn && !one.task.has_stopped() {
-                    one.task.status = "STOPPED".to_owned();
-                    one.task.stop_code = Some("UserInitiated".to_owned());
-                    one.task.stopped_reason = Some(reason.to_owned());
-                }
-            }
+            ecs.stop(arn, reason);
             Ok(())
         })
         .await

@@ -68,6 +68,7 @@ async fn nothing_to_do() {
 #[tokio::test(start_paused = true)]
 async fn what_was_cut_off_before_it_was_asked_is_asked_now() {
     for fails in [false, true] {
+        // It runs what the good one before it ran: nothing is to be taken back.
         let world = World::seeded(|_| {});
         world.rest.smoke_fails.set(fails);
         let mut same = job("good", "good");
@@ -76,6 +77,85 @@ async fn what_was_cut_off_before_it_was_asked_is_asked_now() {
         assert_eq!(world.deploy(&same).await.end.exit_code(), code, "{}", world.heard.text());
         assert_eq!(world.sim.count("ecs:UpdateService"), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_release_left_that_was_cut_off_is_released_once_it_answers() {
+    let world = World::seeded(|_| {});
+    let mut same = Job { migrate: None, ..job("cut-off", "cut-off") };
+    world.leave_to(&mut same, Users, "cut-off", true);
+    world.leave_to(&mut same, Client, "cut-off", true);
+    assert_eq!(world.deploy(&same).await.end, End::Released, "{}", world.heard.text());
+    assert!(world.serves(Users, "cut-off") && world.serves(Client, "cut-off"));
+    assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_release_left_that_was_cut_off_goes_back_if_it_does_not_answer() {
+    for on_failure in [OnFailure::RollbackAll, OnFailure::Stop] {
+        let world = World::seeded(|_| {});
+        world.rest.smoke_fails.set(true);
+        let mut same = Job { migrate: None, on_failure, ..job("cut-off", "cut-off") };
+        world.leave_to(&mut same, Users, "cut-off", true);
+        world.leave_to(&mut same, Client, "cut-off", true);
+        let outcome = world.deploy(&same).await;
+        let text = world.heard.text();
+        assert_eq!(outcome.end.exit_code(), exit_code::SMOKE, "{text}");
+        let (serves, record) = match on_failure {
+            OnFailure::RollbackAll => ("good", Recorded::RolledBack),
+            _ => ("cut-off", Recorded::Broken),
+        };
+        assert!(world.serves(Users, serves) && world.serves(Client, serves), "{text}");
+        assert_eq!(recorded(&outcome), record);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_half_of_a_release_that_was_cut_off_serves_on() {
+    // It had moved both or one, and is gone on with or replaced by another.
+    for (left, users, client) in [
+        (&[Users][..], "cut-off", "crash"),
+        (&[Users, Client], "cut-off", "crash"),
+        (&[Users, Client], "crash", "newer"),
+        (&[Client], "crash", "cut-off"),
+    ] {
+        for done in [true, false] {
+            let world = World::seeded(|_| {});
+            let mut job = job(users, client);
+            for who in left {
+                world.leave_to(&mut job, *who, "cut-off", done);
+            }
+            let outcome = world.deploy(&job).await;
+            let text = world.heard.text();
+            assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{text}");
+            assert!(world.serves(Users, "good") && world.serves(Client, "good"), "{text}");
+            assert_eq!(recorded(&outcome), Recorded::RolledBack);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_release_left_that_was_cut_off_may_stay_where_that_is_asked() {
+    let world = World::seeded(|_| {});
+    let mut job = Job { on_failure: OnFailure::Stop, ..job("cut-off", "crash") };
+    world.leave_to(&mut job, Users, "cut-off", true);
+    let outcome = world.deploy(&job).await;
+    let kept = matches!(outcome.end, End::Failed { restored: true, kept: true, .. });
+    assert!(kept, "{:?}\n{}", outcome.end, world.heard.text());
+    assert!(world.serves(Users, "cut-off") && world.serves(Client, "good"));
+    assert_eq!(recorded(&outcome), Recorded::InPart);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_has_moved_nothing_is_taken_back() {
+    let world = World::seeded(|_| {});
+    let mut job = job("newer", "newer");
+    world.leave_to(&mut job, Users, "cut-off", true);
+    world.sim.look(|ecs| ecs.task_exit_code = 7);
+    let outcome = world.deploy(&job).await;
+    assert_eq!(outcome.end.exit_code(), exit_code::DATABASE_TASK);
+    assert!(world.serves(Users, "cut-off"));
+    assert_eq!(recorded(&outcome), Recorded::NotBegun);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,6 +273,22 @@ async fn stale_reads_are_no_success_and_no_failure() {
     let outcome = world.deploy(&job("newer", "newer")).await;
     assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
     assert!(world.serves(Users, "newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_answer_about_ecs_s_own_record_is_no_failure() {
+    let operation = "ecs:DescribeServiceDeployments";
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first(operation, 3, Fault::Stale(12)));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    // One that never comes back is.
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first(operation, 1000, Fault::Stale(39)));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    let text = world.heard.text();
+    assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{text}");
+    assert!(world.serves(Users, "good") && world.serves(Client, "good"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +459,8 @@ async fn ctrl_c_without_room_for_the_migration_is_an_interrupt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_could_not_be_stopped_is_not_called_stopped() {
-    for (goes_on, said) in [(false, "was stopped"), (true, "could NOT be stopped, and goes on")] {
+    let unheard = "could NOT be stopped, and may run on";
+    for (goes_on, said) in [(false, "was stopped"), (true, unheard)] {
         let mut world = World::released(|_| {}).await;
         world.limits.task = Duration::from_secs(5);
         world.sim.look(|ecs| ecs.tasks_do_not_stop = goes_on);
@@ -372,6 +469,108 @@ async fn a_task_that_could_not_be_stopped_is_not_called_stopped() {
         assert!(message.contains(said), "{message}");
         assert!(outcome.failed_task.is_some());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_that_can_no_longer_be_followed_is_named() {
+    let told = "was told to stop, and nobody has seen it end: it may run on";
+    for (stop_is_denied, said) in [(true, "could NOT be stopped, and may run on"), (false, told)] {
+        let world = World::seeded(|_| {});
+        let mut faults = Faults::default().first("ecs:DescribeTasks", 1000, Fault::Denied);
+        if stop_is_denied {
+            faults = faults.first("ecs:StopTask", 1000, Fault::Denied);
+        }
+        world.sim.order(faults);
+        let outcome = world.deploy(&job("newer", "newer")).await;
+        assert_eq!(outcome.end.exit_code(), exit_code::DATABASE_TASK);
+        let End::TaskFailed { message } = outcome.end else { panic!("{:?}", outcome.end) };
+        let task = world.sim.look(|ecs| ecs.tasks[0].task.id().to_owned());
+        assert!(message.contains("can no longer be followed (AWS denies ecs:Desc"), "{message}");
+        assert!(message.contains(&format!("; task {task} {said}")), "{message}");
+        assert_eq!(outcome.failed_task.map(|failed| failed.task), Some(task));
+        assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_migration_of_which_every_answer_was_lost_is_looked_for() {
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first("ecs:RunTask", 1000, Fault::Unanswered));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    assert_eq!(outcome.end, End::Released, "{}", world.heard.text());
+    // If there is none, that is no proof.
+    let world = World::released(|_| {}).await;
+    world.sim.order(Faults::default().first("ecs:RunTask", 1000, Fault::Unheard));
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    let End::TaskFailed { message } = outcome.end else { panic!("{:?}", outcome.end) };
+    assert!(message.starts_with("nobody can tell whether migrate was started (AWS"), "{message}");
+    assert_eq!(world.sim.count("ecs:UpdateService"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_migration_begins_beside_one_that_is_being_stopped() {
+    let not_seen = "was told to stop, and nobody has seen it end: it may run on";
+    for (seconds, said) in [(12, "was stopped"), (60, not_seen)] {
+        let world = World::seeded(|ecs| ecs.stop_takes = Duration::from_secs(seconds));
+        let wanted = job("newer", "newer");
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            world.stop.request();
+            std::future::pending::<()>().await;
+        };
+        let outcome = tokio::select! {
+            outcome = world.deploy(&wanted) => outcome,
+            () = interrupt => unreachable!(),
+        };
+        assert_eq!(outcome.end.exit_code(), exit_code::INTERRUPTED, "{:?}", outcome.end);
+        let text = world.heard.text();
+        assert!(text.contains(&format!(") {said}")), "{text}");
+        let has_stopped = world.sim.look(|ecs| ecs.tasks[0].task.has_stopped());
+        assert_eq!(has_stopped, said == "was stopped", "{text}");
+
+        let again = World { stop: crate::interrupt::Stop::default(), ..world };
+        let outcome = again.deploy(&wanted).await;
+        let text = again.heard.text();
+        assert_eq!(outcome.end, End::Released, "{text}");
+        assert_eq!(text.contains(") is about to end"), !has_stopped, "{text}");
+        again.sim.look(|ecs| {
+            let [first, second] = &ecs.tasks[..] else { panic!("{} tasks", ecs.tasks.len()) };
+            assert!(first.task.stopped.unwrap() <= second.task.created.unwrap(), "{text}");
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_log_stream() {
+    let evidence = |end: &ServiceEnd| match end {
+        ServiceEnd::Failed { evidence, .. } => evidence.tasks[0].containers[0].clone(),
+        end => panic!("{end:?}"),
+    };
+    // A task that failed to start has none.
+    let world = World::seeded(|_| {});
+    let outcome = world.deploy(&job("pull", "newer")).await;
+    let container = evidence(&outcome.services[0].end);
+    assert_eq!(container.no_log.as_deref(), Some("it never ran, so there is no log"));
+    let text = world.heard.text();
+    assert!(text.contains("never ran: Task failed to start"), "{text}");
+    assert!(!text.contains("there is no log"), "said twice: {text}");
+    // Nor has a migration.
+    let world = World::seeded(|ecs| ecs.tasks_do_not_start = true);
+    let outcome = world.deploy(&job("newer", "newer")).await;
+    let text = world.heard.text();
+    assert_eq!(outcome.end.exit_code(), exit_code::DATABASE_TASK, "{text}");
+    assert!(text.contains("✗ migrate failed: CannotStartContainerError: no such file"), "{text}");
+    assert!(text.contains("never ran: Task failed to start"), "{text}");
+    let task = outcome.failed_task.unwrap().evidence.unwrap();
+    let said = task.containers[0].no_log.as_deref();
+    assert_eq!(said, Some("it never ran, so there is no log"));
+    // What ran should have one.
+    let world = World::seeded(|ecs| ecs.no_streams = true);
+    let outcome = world.deploy(&job("crash", "newer")).await;
+    let said = evidence(&outcome.services[0].end).no_log.unwrap();
+    assert!(said.starts_with("it ran, but CloudWatch has no stream users/api/0000"), "{said}");
+    let text = world.heard.text();
+    assert!(text.contains(&format!("({said})")), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -532,16 +731,8 @@ async fn what_a_release_left_that_was_cut_off_is_nothing_to_go_back_to() {
     for (records, breaker) in [(true, true), (true, false), (false, true), (false, false)] {
         let world = World::seeded(|ecs| (ecs.records, ecs.breaker) = (records, breaker));
         // It came up and was never seen to answer: whoever deployed it was killed.
-        let (good, cut_off) = world.sim.look(|ecs| {
-            let good = ecs.services["shop-users"].seen.task_definition.clone();
-            let cut_off = ecs.register(&definition(Users, "cut-off")).arn;
-            ecs.deploy("shop-users", &cut_off);
-            ecs.settle("shop-users");
-            (good, cut_off)
-        });
         let mut job = job("crash", "newer");
-        job.services[0].last_good = Some(good);
-        job.services[0].suspects = vec![cut_off];
+        world.leave_to(&mut job, Users, "cut-off", true);
         let outcome = world.deploy(&job).await;
         let text = world.heard.text();
         assert_eq!(outcome.end.exit_code(), exit_code::ROLLED_BACK, "{text}");

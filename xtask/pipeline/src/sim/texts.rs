@@ -13,6 +13,8 @@ async fn told(world: &World, job: &Job) -> String {
     let version = "8c1f2ab0".to_owned();
     let resume = Some(format!("cargo xtask deploy --image-tag {version} --service users"));
     let report = Report { release, version, exit_code, resume, outcome };
+    // The same, for programs: `deploy` and `rollback` answer in this form.
+    crate::schema_check::holds(&report);
     let last = last_words(&report).map(|words| format!("error: {words}\n")).unwrap_or_default();
     format!("{}\n{report}{last}exit {exit_code}", world.heard.text())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Sim;
-use super::ecs::Ecs;
+use super::ecs::{EPOCH, Ecs};
 use crate::cloud::Rollout;
 use crate::config::ServiceName;
 use crate::decide::Limits;
@@ -109,10 +109,44 @@ impl World {
                 create["serviceName"] = json!(service.service);
                 create["taskDefinition"] = json!(arn);
                 ecs.create(&create);
+                if let Some(there) = ecs.services.get_mut(&service.service) {
+                    there.seen.deployments[0].created = Some(EPOCH - Duration::from_hours(1));
+                }
                 ecs.settle(&service.service);
             }
         });
         world
+    }
+
+    /// Has a service run what a release left that was cut off; with `done` it has come up. Gives the
+    /// ARN of what is good, and of what was left.
+    pub(super) fn leave(&self, who: ServiceName, image: &str, done: bool) -> (String, String) {
+        self.sim.look(|ecs| {
+            let name = format!("shop-{who}");
+            let good = ecs.services[&name].seen.task_definition.clone();
+            let left = ecs.register(&definition(who, image)).arn;
+            ecs.deploy(&name, &left);
+            if done {
+                ecs.settle(&name);
+            }
+            (good, left)
+        })
+    }
+
+    /// The same, and a job that knows of it.
+    pub(super) fn leave_to(&self, job: &mut Job, who: ServiceName, image: &str, done: bool) {
+        let (good, left) = self.leave(who, image, done);
+        job.verify = true;
+        for service in job.services.iter_mut().filter(|service| service.who == who) {
+            // The command knows what is registered.
+            for (image, arn) in [("good", &good), (image, &left)] {
+                if service.definition == Definition::New(definition(who, image)) {
+                    service.definition = Definition::Known(arn.clone());
+                }
+            }
+            service.last_good = Some(good.clone());
+            service.suspects.push(left.clone());
+        }
     }
 
     /// One in which a release was deployed before.
@@ -133,14 +167,18 @@ impl World {
     /// Whether what serves is this image, completed, with all its tasks: the truth, past all
     /// stale answers.
     pub(super) fn serves(&self, who: ServiceName, image: &str) -> bool {
+        self.runs(who).is_some_and(|(runs, is_up)| runs == image && is_up)
+    }
+
+    /// The image that a service is to run, and whether it is completed with all its tasks.
+    pub(super) fn runs(&self, who: ServiceName) -> Option<(String, bool)> {
         self.sim.look(|ecs| {
-            let Some(service) = ecs.services.get(&format!("shop-{who}")) else { return false };
-            let Some(primary) = service.seen.primary() else { return false };
-            let definition = ecs.definitions.iter().find(|one| one.arn == primary.task_definition);
-            let document = definition.map(|one| one.document.clone()).unwrap_or_default();
-            document["containerDefinitions"][0]["image"] == image
-                && primary.rollout == Rollout::Completed
-                && primary.running >= primary.desired
+            let primary = ecs.services.get(&format!("shop-{who}"))?.seen.primary()?.clone();
+            let mut all = ecs.definitions.iter();
+            let definition = all.find(|one| one.arn == primary.task_definition)?;
+            let image = definition.document["containerDefinitions"][0]["image"].as_str()?;
+            let is_up = primary.rollout == Rollout::Completed && primary.running >= primary.desired;
+            Some((image.to_owned(), is_up))
         })
     }
 }

@@ -1,10 +1,11 @@
 //! One deployment at a time.
 //!
 //! The lock is an object that says who holds it and until when. The holder renews it; one who was
-//! killed does not, and after [`LEASE`] another may take it. Whoever wants to take a lock that
-//! has run out first watches whether it is really renewed no more, so that a clock that is wrong
-//! does not steal it. A lock that was given back stays as an object that says so: the pipeline
-//! needs no right to delete.
+//! killed does not, and after [`LEASE`] another may take it. A holder who cannot renew it in time
+//! gives up before that, by the clock on the wall: the machine may have slept. Whoever wants to take
+//! a lock that has run out first watches whether it is really renewed no more, so that a clock that
+//! is wrong does not steal it. A lock that was given back stays as an object that says so: the
+//! pipeline needs no right to delete.
 
 use std::fmt::{Display, Formatter};
 use std::sync::{Mutex, PoisonError};
@@ -12,15 +13,24 @@ use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{If, Object, Store, StoreError, Version};
+use super::{Failing, If, Object, Store, StoreError, Version, contended};
 
 /// Where it lies.
 const KEY: &str = "lock.json";
 /// How long a lock holds without being renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(90);
-/// How often it is renewed: four tries before it runs out.
+/// How often it is renewed.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(20);
+/// So long before it runs out its holder gives up: what has been sent by then has time to arrive.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How long one try to renew it may take: three of them before the margin.
+const TRY: Duration = Duration::from_secs(16);
+/// Between a try that failed and the next.
+const RETRY: Duration = Duration::from_secs(2);
+/// At most so long nobody looks at the clock.
+const STEP: Duration = Duration::from_secs(1);
 /// How often somebody who waits looks.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -94,7 +104,7 @@ impl Lock {
     /// each holder once.
     ///
     /// # Errors
-    /// It is held for longer, or the store does not answer.
+    /// It is held for longer, or the store does not answer, or takes no writes.
     pub(crate) async fn acquire(
         store: &impl Store,
         token: &str,
@@ -106,6 +116,7 @@ impl Lock {
         let begin = store.now();
         let mut told = None;
         let mut watched: Option<(Version, SystemTime)> = None;
+        let mut failing = Failing::default();
         loop {
             let now = store.now();
             let there = store.get(KEY).await?;
@@ -120,12 +131,14 @@ impl Lock {
                 }
             };
             if let Some(when) = when {
-                if let Some(lock) = Self::take(store, token, who, what, &when).await? {
-                    return Ok(lock);
+                match Self::take(store, token, who, what, &when).await? {
+                    Ok(lock) => return Ok(lock),
+                    // Somebody was faster, or it cannot be written: look who has it.
+                    Err(error) => failing.again(error).await?,
                 }
-                // Somebody was faster: look who.
                 continue;
             }
+            failing = Failing::default();
             if let Some(held) = current {
                 // Worth watching for as long as it takes to see whether it lives.
                 let about_to_end = seconds(now) >= held.expires;
@@ -138,7 +151,7 @@ impl Lock {
                     told = Some(held.token);
                 }
             }
-            tokio::time::sleep(POLL).await;
+            sleep(POLL).await;
         }
     }
 
@@ -148,7 +161,7 @@ impl Lock {
         who: &str,
         what: &str,
         when: &If,
-    ) -> Result<Option<Self>, LockError> {
+    ) -> Result<Result<Self, StoreError>, LockError> {
         let now = seconds(store.now());
         let holder = Holder {
             token: token.to_owned(),
@@ -159,21 +172,22 @@ impl Lock {
             expires: now + LEASE.as_secs(),
             released: false,
         };
-        let version = match store.put(KEY, &bytes(&holder), when).await {
-            Ok(version) => version,
+        let error = match store.put(KEY, &bytes(&holder), when).await {
+            Ok(Some(version)) => {
+                return Ok(Ok(Self { holder: Mutex::new((holder, version)) }));
+            }
+            Ok(None) => contended(),
             // It may be ours although nobody told us: the next look says so.
-            Err(StoreError::Cloud(error)) if error.is_passing() => None,
+            Err(StoreError::Cloud(error)) if error.is_passing() => error.into(),
             Err(error) => return Err(error.into()),
         };
-        let version = match version {
-            Some(version) => version,
-            // The answer to an earlier try may have been lost, and our own write be in the way.
-            None => match store.get(KEY).await? {
-                Some(object) if parse(store, &object)? == holder => object.version,
-                _ => return Ok(None),
-            },
-        };
-        Ok(Some(Self { holder: Mutex::new((holder, version)) }))
+        // The answer to an earlier try may have been lost, and our own write be in the way.
+        match store.get(KEY).await? {
+            Some(object) if parse(store, &object)? == holder => {
+                Ok(Ok(Self { holder: Mutex::new((holder, object.version)) }))
+            }
+            _ => Ok(Err(error)),
+        }
     }
 
     /// Who holds the lock now, if anybody.
@@ -189,24 +203,50 @@ impl Lock {
     /// Renews the lock for as long as this is polled. It ends only when the lock is lost: to be
     /// raced against the work that needs it.
     pub(crate) async fn keep(&self, store: &impl Store) -> LockError {
+        let mut pause = HEARTBEAT;
+        let mut failure: Option<LockError> = None;
         loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            let (mut holder, version) = self.state();
-            let expires = holder.expires;
-            holder.renewed = seconds(store.now());
-            holder.expires = holder.renewed + LEASE.as_secs();
-            match self.write(store, holder, &version).await {
-                Ok(()) => {}
-                Err(LockError::Store(error)) if seconds(store.now()) < expires => {
-                    // There is time for another try.
-                    let _ = error;
+            let (holder, _) = self.state();
+            let end = SystemTime::UNIX_EPOCH + Duration::from_secs(holder.expires) - MARGIN;
+            // A clock that was put back makes no lease longer.
+            let left = end.duration_since(store.now()).unwrap_or_default().min(LEASE - MARGIN);
+            let renew = async {
+                pass(store, pause).await;
+                timeout(TRY, self.renew(store)).await
+            };
+            let renewed = tokio::select! {
+                biased;
+                () = pass(store, left) => None,
+                renewed = renew => Some(renewed),
+            };
+            pause = match renewed {
+                Some(Ok(Ok(()))) => {
+                    failure = None;
+                    HEARTBEAT
                 }
-                Err(LockError::Store(error)) => {
-                    return LockError::Lost(format!("it could not be renewed in time: {error}"));
+                // There may be time for another try.
+                Some(Ok(Err(error @ LockError::Store(_)))) => {
+                    failure = Some(error);
+                    RETRY
                 }
-                Err(error) => return error,
-            }
+                Some(Err(_)) => RETRY,
+                Some(Ok(Err(error))) => return error,
+                None => {
+                    let why = failure.map_or_else(
+                        || "it was not renewed in time".to_owned(),
+                        |error| format!("it could not be renewed in time: {error}"),
+                    );
+                    return LockError::Lost(why);
+                }
+            };
         }
+    }
+
+    async fn renew(&self, store: &impl Store) -> Result<(), LockError> {
+        let (mut holder, version) = self.state();
+        holder.renewed = seconds(store.now());
+        holder.expires = holder.renewed + LEASE.as_secs();
+        self.write(store, holder, version).await
     }
 
     /// Gives it back.
@@ -217,7 +257,7 @@ impl Lock {
         let (mut holder, version) = self.state();
         holder.renewed = seconds(store.now());
         holder.released = true;
-        match self.write(store, holder, &version).await {
+        match self.write(store, holder, version).await {
             Ok(()) | Err(LockError::Lost(_) | LockError::Held { .. }) => Ok(()),
             Err(LockError::Store(error)) => Err(error),
         }
@@ -227,43 +267,61 @@ impl Lock {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces what we wrote last. A write whose answer is lost counts if it is what lies there.
+    /// Replaces what we wrote last. A write whose answer is lost counts if it is what lies there;
+    /// an earlier one of ours, of which nobody waited for the answer, is gone on from.
     async fn write(
         &self,
         store: &impl Store,
         holder: Holder,
-        version: &Version,
+        mut version: Version,
     ) -> Result<(), LockError> {
-        let put = store.put(KEY, &bytes(&holder), &If::Is(version.clone())).await;
-        let version = match put {
-            Ok(Some(version)) => version,
-            Err(StoreError::Cloud(error)) if !error.is_passing() => {
-                return Err(StoreError::Cloud(error).into());
-            }
-            Ok(None) | Err(_) => {
-                let there = store.get(KEY).await?;
-                let found = there.as_ref().map(|object| parse(store, object)).transpose()?;
-                match (there, found) {
-                    // An earlier write of ours, if not this one: the next try goes on from it.
-                    (Some(object), Some(found)) if found.token == holder.token => {
-                        let done = found == holder;
-                        self.set(found, object.version);
-                        if done {
-                            return Ok(());
-                        }
-                        return put.map(|_| ()).map_err(LockError::from);
-                    }
-                    (_, Some(found)) => return Err(LockError::Lost(format!("{found}"))),
-                    _ => return Err(LockError::Lost("it was removed".to_owned())),
+        loop {
+            let put = store.put(KEY, &bytes(&holder), &If::Is(version.clone())).await;
+            let failed = match put {
+                Ok(Some(version)) => {
+                    self.set(holder, version);
+                    return Ok(());
                 }
+                Ok(None) => None,
+                Err(StoreError::Cloud(error)) if !error.is_passing() => {
+                    return Err(StoreError::Cloud(error).into());
+                }
+                Err(error) => Some(error),
+            };
+            let there = store.get(KEY).await?;
+            let found = there.as_ref().map(|object| parse(store, object)).transpose()?;
+            let (Some(object), Some(found)) = (there, found) else {
+                return Err(LockError::Lost("it was removed".to_owned()));
+            };
+            if found.token != holder.token {
+                return Err(LockError::Lost(format!("{found}")));
             }
-        };
-        self.set(holder, version);
-        Ok(())
+            let done = found == holder;
+            self.set(found, object.version.clone());
+            match failed {
+                _ if done => return Ok(()),
+                Some(error) => return Err(error.into()),
+                None if object.version == version => return Err(contended().into()),
+                None => version = object.version,
+            }
+        }
     }
 
     fn set(&self, holder: Holder, version: Version) {
         *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = (holder, version);
+    }
+}
+
+/// Waits so long, by whichever clock comes first: one stands still while the machine sleeps, the
+/// other may be put back.
+async fn pass(store: &impl Store, time: Duration) {
+    let (begin, wall) = (Instant::now(), store.now());
+    loop {
+        let passed = store.now().duration_since(wall).unwrap_or_default().max(begin.elapsed());
+        match time.checked_sub(passed) {
+            None | Some(Duration::ZERO) => return,
+            Some(left) => sleep(left.min(STEP)).await,
+        }
     }
 }
 
@@ -360,9 +418,12 @@ mod tests {
         let begin = tokio::time::Instant::now();
         acquire(&store, "bob", 3600).await.unwrap();
         assert!(begin.elapsed() <= LEASE + 3 * HEARTBEAT, "{:?}", begin.elapsed());
-        // And if she was only asleep, she hears of it.
+        // And if she was only asleep, she ends at once, and writes nothing.
+        let begin = Instant::now();
         let lost = lock.keep(&store).await.to_string();
-        assert!(lost.starts_with("the lock was lost: bob is at it"), "{lost}");
+        assert_eq!(lost, "the lock was lost: it was not renewed in time");
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        assert_eq!(Lock::holder(&store).await.unwrap().unwrap().who, "bob");
     }
 
     #[tokio::test(start_paused = true)]
@@ -376,7 +437,7 @@ mod tests {
                 // An hour slow: it looks as if the lock had run out long ago.
                 holder.renewed = seconds(store.now()) - 3600;
                 holder.expires = holder.renewed + LEASE.as_secs();
-                lock.write(&store, holder, &version).await.unwrap();
+                lock.write(&store, holder, version).await.unwrap();
             }
         };
         tokio::select! {
@@ -406,5 +467,82 @@ mod tests {
         store.put(KEY, b"{}", &If::Absent).await.unwrap();
         let refused = acquire(&store, "ada", 0).await.unwrap_err().to_string();
         assert!(refused.starts_with("lock.json in the bucket memory"), "{refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_it_past_the_lease_is_named() {
+        let store = Memory::new();
+        let lock = acquire(&store, "ada", 0).await.unwrap();
+        let object = store.get(KEY).await.unwrap().unwrap();
+        let theirs = String::from_utf8(object.body).unwrap().replace("ada", "bob");
+        store.put(KEY, theirs.as_bytes(), &If::Is(object.version)).await.unwrap();
+        let lost = lock.keep(&store).await.to_string();
+        assert!(lost.starts_with("the lock was lost: bob is at it"), "{lost}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_never_have_it_however_slowly_it_is_renewed() {
+        // One try that takes too long is none too many; a store that takes none ends it in time.
+        for (slow, kept) in [(1, true), (u32::MAX, false)] {
+            let store = Memory::new();
+            let lock = acquire(&store, "ada", 0).await.unwrap();
+            let renewed = lock.state().0.renewed;
+            store.slow_writes(Duration::from_secs(60), slow);
+            let day = sleep(Duration::from_mins(10));
+            tokio::select! {
+                lost = lock.keep(&store) => {
+                    assert!(!kept, "{lost}");
+                    let passed = seconds(store.now()) - renewed;
+                    assert!(passed <= (LEASE - MARGIN).as_secs(), "{passed} s");
+                    assert!(lost.to_string().contains("not renewed in time"), "{lost}");
+                }
+                () = day => assert!(kept),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_slept_past_the_lease_ends_before_it_does_anything() {
+        let store = Memory::new();
+        let lock = acquire(&store, "ada", 0).await.unwrap();
+        let asleep = async {
+            sleep(Duration::from_secs(30)).await;
+            // The wall's clock goes on, ours does not.
+            store.sleep(LEASE);
+            std::future::pending::<()>().await;
+        };
+        let before = Instant::now();
+        tokio::select! {
+            lost = lock.keep(&store) => {
+                assert!(matches!(lost, LockError::Lost(_)), "{lost}");
+                assert!(before.elapsed() <= Duration::from_secs(30) + STEP, "{:?}", before.elapsed());
+            }
+            () = asleep => unreachable!(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_takes_no_writes_is_not_asked_for_ever() {
+        let store = Memory::new();
+        store.refuse_writes(true);
+        let begin = Instant::now();
+        let error = acquire(&store, "ada", 3600).await.unwrap_err();
+        assert!(matches!(error, LockError::Store(_)), "{error}");
+        assert!(error.to_string().contains("s3:PutObject"), "{error}");
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_mins(2) && took < Duration::from_secs(130), "{took:?}");
+        assert!(store.writes() < 40, "{} tries", store.writes());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_waited_for_is_in_nobodys_way() {
+        let store = Memory::new();
+        let lock = acquire(&store, "ada", 0).await.unwrap();
+        // A renewal arrives, and the work has ended before its answer came.
+        let (mut holder, version) = lock.state();
+        holder.renewed += 1;
+        store.put(KEY, &bytes(&holder), &If::Is(version)).await.unwrap();
+        lock.release(&store).await.unwrap();
+        assert_eq!(Lock::holder(&store).await, Ok(None));
     }
 }

@@ -1,7 +1,8 @@
-//! A store in memory, for tests. It can lose answers: the write is done, and nobody hears of it.
+//! A store in memory, for tests. It can lose answers (the write is done, and nobody hears of it), be
+//! slow, or take no writes at all.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,11 @@ pub(crate) struct Memory {
     objects: Mutex<BTreeMap<String, Object>>,
     writes: AtomicU32,
     lose: Mutex<Vec<u32>>,
+    /// How long so many of the next writes take, before they are done.
+    slow: Mutex<(Duration, u32)>,
+    refuses: AtomicBool,
+    /// How long the machine has slept.
+    slept: Mutex<Duration>,
 }
 
 impl Memory {
@@ -27,7 +33,30 @@ impl Memory {
             objects: Mutex::default(),
             writes: AtomicU32::new(0),
             lose: Mutex::default(),
+            slow: Mutex::default(),
+            refuses: AtomicBool::new(false),
+            slept: Mutex::default(),
         }
+    }
+
+    /// Has so many of the next writes take that long.
+    pub(crate) fn slow_writes(&self, time: Duration, writes: u32) {
+        *lock(&self.slow) = (time, writes);
+    }
+
+    /// Whether every write fails from now on.
+    pub(crate) fn refuse_writes(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
+    }
+
+    /// How many writes were tried.
+    pub(crate) fn writes(&self) -> u32 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// The clock on the wall goes on, and no other.
+    pub(crate) fn sleep(&self, time: Duration) {
+        *lock(&self.slept) += time;
     }
 
     /// Loses the answers to these writes, counted from 1.
@@ -43,7 +72,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store for Memory {
     fn now(&self) -> SystemTime {
         // A Tuesday in 2026.
-        UNIX_EPOCH + Duration::from_secs(1_795_000_000) + self.started.elapsed()
+        UNIX_EPOCH
+            + Duration::from_secs(1_795_000_000)
+            + self.started.elapsed()
+            + *lock(&self.slept)
     }
 
     fn name(&self) -> &str {
@@ -56,6 +88,19 @@ impl Store for Memory {
 
     async fn put(&self, key: &str, body: &[u8], when: &If) -> Result<Option<Version>, StoreError> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let slow = {
+            let mut slow = lock(&self.slow);
+            let is_slow = slow.1 > 0;
+            slow.1 = slow.1.saturating_sub(1);
+            is_slow.then_some(slow.0)
+        };
+        if let Some(time) = slow {
+            tokio::time::sleep(time).await;
+        }
+        if self.refuses.load(Ordering::Relaxed) {
+            let cause = "503 SlowDown".to_owned();
+            return Err(CloudError::Lost { operation: "s3:PutObject", cause }.into());
+        }
         let mut objects = lock(&self.objects);
         let holds = match (when, objects.get(key)) {
             (If::Absent, there) => there.is_none(),

@@ -10,9 +10,16 @@ pub(crate) mod memory;
 pub(crate) mod release;
 pub(crate) mod s3;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep};
 
 use crate::cloud::CloudError;
+
+/// How long a write is tried that fails again and again.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The longest pause between two tries.
+const PAUSE: Duration = Duration::from_secs(8);
 
 /// Why the store did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +69,36 @@ pub(crate) enum If {
     Absent,
     /// The key still holds this.
     Is(Version),
+}
+
+/// A write that fails again and again: somebody else may be faster, or the store take none.
+#[derive(Debug, Default)]
+struct Failing {
+    since: Option<Instant>,
+    tries: u32,
+}
+
+impl Failing {
+    /// Pauses before another try, longer each time.
+    ///
+    /// # Errors
+    /// It has failed for too long: this is why.
+    async fn again(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= PATIENCE {
+            return Err(error);
+        }
+        let pause = Duration::from_millis(500) * 2_u32.pow(self.tries.min(4));
+        self.tries += 1;
+        sleep(pause.min(PAUSE)).await;
+        Ok(())
+    }
+}
+
+/// A write whose condition does not hold, although nothing is in its way.
+fn contended() -> StoreError {
+    let cause = "its condition does not hold, although nobody else seems to write".to_owned();
+    CloudError::Lost { operation: "s3:PutObject", cause }.into()
 }
 
 /// A store with atomic writes.

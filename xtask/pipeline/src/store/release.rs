@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{If, Store, StoreError, Version};
+use super::{Failing, If, Store, StoreError, Version, contended};
 use crate::config::ServiceName;
 use crate::evidence::{DeadTask, Evidence};
 
@@ -283,9 +283,10 @@ impl Record {
         let started = u64::try_from(now.timestamp()).unwrap_or_default();
         let id = ReleaseId { day, number: last.unwrap_or(0) + 1 };
         let mut release = draft(id, started);
+        let mut failing = Failing::default();
         loop {
             let (key, body) = (key(&release.id), bytes(&release));
-            match store.put(&key, &body, &If::Absent).await {
+            let error = match store.put(&key, &body, &If::Absent).await {
                 Ok(Some(version)) => return Ok(Self { release, version }),
                 Err(StoreError::Cloud(error)) if !error.is_passing() => {
                     return Err(StoreError::Cloud(error).into());
@@ -293,14 +294,16 @@ impl Record {
                 Err(error @ (StoreError::NoBucket { .. } | StoreError::Odd { .. })) => {
                     return Err(error.into());
                 }
-                // Taken; or taken by us, and the answer was lost.
-                Ok(None) | Err(_) => match store.get(&key).await? {
-                    Some(object) if object.body == body => {
-                        return Ok(Self { release, version: object.version });
-                    }
-                    Some(_) => release.id.number += 1,
-                    None => {}
-                },
+                Ok(None) => contended(),
+                Err(error) => error,
+            };
+            // Taken; or taken by us, and the answer was lost.
+            match store.get(&key).await? {
+                Some(object) if object.body == body => {
+                    return Ok(Self { release, version: object.version });
+                }
+                Some(_) => release.id.number += 1,
+                None => failing.again(error).await?,
             }
         }
     }
@@ -482,6 +485,18 @@ pub(crate) mod tests {
         store.lose(&[4]);
         record.save(&store).await.unwrap();
         assert!(find(&store, &record.release.id).await.unwrap().is_good());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_takes_no_writes_is_not_asked_for_ever() {
+        let store = Memory::new();
+        store.refuse_writes(true);
+        let begin = tokio::time::Instant::now();
+        let error = Record::begin(&store, draft).await.unwrap_err();
+        assert!(error.to_string().contains("s3:PutObject"), "{error}");
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_mins(2) && took < Duration::from_secs(130), "{took:?}");
+        assert!(store.writes() < 40, "{} tries", store.writes());
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,8 @@ impl Bucket {
         Self { client: Client::from_conf(settings), name }
     }
 
-    /// Removes everything in it, former versions too. Gives how much that was.
+    /// Removes everything in it, former versions too: only for a bucket that goes with its stack.
+    /// Gives how much that was.
     ///
     /// # Errors
     /// The store does not answer, or something stays.
