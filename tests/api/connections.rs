@@ -39,6 +39,28 @@ async fn at_once(calls: impl IntoIterator<Item = Call>) -> Vec<u16> {
     statuses
 }
 
+/// How often a call is sent that finds no connection.
+const TRIES: usize = 5;
+
+/// Like [`at_once`], with those once more that have found no connection in time: the machine may be
+/// busy.
+async fn at_once_and_again(calls: impl IntoIterator<Item = Call>) -> Vec<u16> {
+    let mut running = JoinSet::new();
+    for call in calls {
+        running.spawn(async move {
+            for _ in 1..TRIES {
+                let answer = call.clone().await;
+                if answer.status != 503 {
+                    return answer.status;
+                }
+                answer.problem(503, "database_unavailable");
+            }
+            call.await.status
+        });
+    }
+    running.join_all().await
+}
+
 #[tokio::test]
 async fn no_read_fails_when_connections_are_ended() {
     let app = TestApp::spawn().await;
@@ -76,7 +98,7 @@ async fn there_are_never_more_than_the_settings_say() {
                 app.put(michael.path()).by(&michael).json(body)
             }
         });
-        let (statuses, most) = tokio::join!(at_once(calls), async {
+        let (statuses, most) = tokio::join!(at_once_and_again(calls), async {
             let mut most = 0;
             for _ in 0..20 {
                 most = most.max(count(&client).await);
@@ -102,12 +124,16 @@ async fn reading_goes_on_while_all_that_write_wait() {
         (0..5).map(|_| app.put(michael.path()).by(&michael).json(body.clone())).collect();
     let writes = tokio::spawn(at_once(writes));
     tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut times = Vec::new();
     for _ in 0..10 {
         let start = Instant::now();
         app.get(michael.path()).await.ok(200);
         app.get("/auth/status").by(&michael).await.ok(200);
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        times.push(start.elapsed());
     }
+    // Whoever waited for a write would wait each time; the machine may stand still for once.
+    times.sort_unstable();
+    assert!(times[8] < Duration::from_secs(1), "{times:?}");
     // Two find all three connections in use, and are told so after the limit.
     tokio::time::sleep(users::db::pool::WAIT_LIMIT).await;
     holding.commit().await.unwrap();

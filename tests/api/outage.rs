@@ -7,7 +7,12 @@ use serde_json::json;
 use tests::{
     Client, PASSWORD,
     app::{Server, migrate},
+    database::connect,
     postgres::Postgres,
+};
+use tokio::{
+    io::copy,
+    net::{TcpListener, TcpStream},
 };
 use users::clock::Clock;
 
@@ -87,4 +92,60 @@ async fn what_needs_the_database_says_so_and_recovers_by_itself() {
         );
     }
     assert!(pinging.await.unwrap().iter().all(|(status, _)| *status == 200));
+}
+
+/// Stands before a server as if it were busy: it closes a connection, and that comes through late.
+async fn slow_to_close(target: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                let (mut from_client, mut to_client) = near.into_split();
+                let (mut from_server, mut to_server) = far.into_split();
+                tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
+                let _ = copy(&mut from_server, &mut to_client).await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn what_is_read_is_asked_once_more_where_the_server_says_that_it_closes_the_connection() {
+    let postgres = Postgres::start().await;
+    migrate(&postgres.url()).await;
+    let port = slow_to_close(postgres.port()).await;
+    let url = postgres.url().replace(&format!(":{}/", postgres.port()), &format!(":{port}/"));
+    assert_ne!(url, postgres.url());
+    let server = Server::start(&url, Clock::fixed(Utc::now()), &[]).await;
+    let client = Client::new(server.base());
+    let body = json!({"username": "michael", "email": "m@example.com", "password": PASSWORD});
+    let user = client.post("/auth/register").json(body).await.ok(201);
+    let path = contract::paths::user(user["id"].as_i64().unwrap());
+
+    let mut holder = connect(&postgres.url()).await;
+    let watcher = connect(&postgres.url()).await;
+    let hold = holder.transaction().await.unwrap();
+    hold.batch_execute("LOCK TABLE users").await.unwrap();
+    let call = client.get(&path);
+    let answer = tokio::spawn(async { call.await });
+    // The connection that waits is ended; another one waits then.
+    let waiting = async |but: i32| {
+        let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> $1";
+        loop {
+            if let Some(row) = watcher.query(query, &[&but]).await.unwrap().first() {
+                return row.get::<_, i32>(0);
+            }
+            assert!(!answer.is_finished(), "it does not wait");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let first = waiting(0).await;
+    watcher.execute("SELECT pg_terminate_backend($1)", &[&first]).await.unwrap();
+    waiting(first).await;
+    hold.commit().await.unwrap();
+    assert_eq!(answer.await.unwrap().ok(200)["username"], "michael");
 }

@@ -65,6 +65,18 @@ async fn heads_as_large_as_they_may_be() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
+/// A field that is not known is told of, and thousands of them are not.
+#[tokio::test]
+async fn an_answer_is_not_longer_than_its_request() {
+    let app = TestApp::spawn().await;
+    let fields: Vec<_> = (0..3_600).rev().map(|number| format!("\"{number:04}\":0")).collect();
+    let body = format!("{{{}}}", fields.join(","));
+    let call = app.post("/auth/login").header("content-type", "application/json");
+    let answer = call.body(body.clone()).await;
+    answer.problem(422, "validation_failed");
+    assert!(answer.body.len() < body.len(), "{} of {}", answer.body.len(), body.len());
+}
+
 #[tokio::test]
 async fn bodies() {
     let app = TestApp::spawn().await;

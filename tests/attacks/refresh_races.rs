@@ -90,7 +90,7 @@ fn refresh_token(tokens: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pairs_at_once() {
+async fn pairs_at_once_round_after_round() {
     let (race, mut tokens) = Race::start().await;
     let mut holder = race.database.client().await;
     for _ in 0..ROUNDS {
@@ -113,7 +113,7 @@ async fn a_thousand_pairs_at_once() {
         }
     }
     assert_eq!(race.unused().await, [1; SESSIONS], "each session has one token that is good");
-    println!("{} pairs at once: no sign-in lost, no second family", SESSIONS * ROUNDS);
+    println!("{ROUNDS} rounds of {SESSIONS} pairs at once: no sign-in lost, no second family");
 }
 
 /// The thief has the token that the owner used last, the owner its successor.

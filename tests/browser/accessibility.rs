@@ -100,6 +100,8 @@ async fn the_pages_and_dialogs_of_a_member_are_accessible() {
         visit.register("mary").await;
         visit.arrive("michael").await;
         let page = &visit.page;
+        // It stays for as long as the focus is in it.
+        page.run("document.querySelector('[data-testid=dismiss]')?.focus()").await;
         examine(&visit, "a message", "[data-testid=message]").await;
         page.click("[data-testid=dismiss]").await;
         examine(&visit, "/ as a member", "[aria-label='Edit michael']").await;

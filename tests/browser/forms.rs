@@ -1,7 +1,5 @@
 //! Forms and what people type wrong.
 
-use std::time::Duration;
-
 use tests::{PASSWORD, browser::visit};
 use thirtyfour::Key;
 
@@ -118,13 +116,14 @@ async fn a_refusal_is_not_shown_beside_what_was_typed_since() {
         let page = &visit.page;
         page.open("/register").await;
         page.shows("[data-testid=register-form]").await;
-        page.slow_down(Duration::from_secs(1)).await;
+        page.hold().await;
         page.fill("username", "another").await;
         page.fill("email", "michael@example.com").await;
         page.fill("password", PASSWORD).await;
         page.click("[data-testid=submit]").await;
         page.sees("One moment…").await;
         page.fill("email", "another@example.com").await;
+        page.let_go().await;
         page.shows("[data-testid=form-problem]:not(:empty)").await;
         page.sees("Sorry. That email already exists.").await;
         page.hides("#email[aria-invalid=true]").await;

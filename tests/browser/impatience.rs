@@ -100,15 +100,16 @@ async fn the_owner_of_an_account_may_click_twice() {
         visit.sign_in("michael").await;
         let page = &visit.page;
         page.open("/status").await;
-        // The second click comes when the session has ended and the list still shows it.
-        page.answer("/auth/sessions", LATE).await;
         page.shows("[aria-label='Log out curl']").await;
+        // The second click comes when the session has ended and the list still shows it.
+        page.hold_path("/auth/sessions").await;
         let row = "return document.querySelector(\"[aria-label='Log out curl']\")\
                    .closest('li').dataset.testid";
         let path = page.run(row).await.as_str().unwrap().replace("session-", "/auth/sessions/");
         page.click("[aria-label='Log out curl']").await;
         page.sees("That session has ended.").await;
         page.click("[aria-label='Log out curl']").await;
+        page.let_go().await;
         page.until("two are left", async || page.count("[data-testid=sessions] li").await == 2)
             .await;
         assert_eq!(page.requests_to(&path).await, 1);
@@ -135,12 +136,6 @@ async fn the_owner_of_an_account_may_click_twice() {
     })
     .await;
 }
-
-/// Answers a second late.
-const LATE: &str = "async send => {
-    await new Promise(done => setTimeout(done, 1000));
-    return send();
-}";
 
 /// Answers a second late, and not at all before it is told to.
 const LATE_OR_NOT: &str = "async send => {
@@ -230,13 +225,17 @@ async fn the_second_click_is_not_for_what_has_come_in_the_way_of_the_first() {
         let sessions = async || page.count("[data-testid=sessions] li").await;
         page.until("four sessions", async || sessions().await == 4).await;
         // Between the two clicks the row goes, and the next one takes its place.
-        page.click_slowly_twice("[aria-label='Log out HTTPie']").await;
+        let place = page.first_click("[aria-label='Log out HTTPie']").await;
         page.sees("That session has ended.").await;
+        page.until("the row has gone", async || sessions().await == 3).await;
+        page.second_click(place).await;
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         assert_eq!(sessions().await, 3);
 
         // The button to log in comes where the one to log out was.
-        page.click_slowly_twice("[data-testid=nav-logout]").await;
+        let place = page.first_click("[data-testid=nav-logout]").await;
+        page.shows("[data-testid=nav-login]").await;
+        page.second_click(place).await;
         page.sees("You have logged out.").await;
     })
     .await;

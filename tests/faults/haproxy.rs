@@ -35,10 +35,10 @@ impl Haproxy {
                 stats socket {socket} level admin
             defaults
                 mode http
-                timeout connect 2s
+                timeout connect 10s
                 timeout client 65s
                 timeout server 60s
-                timeout check 2s
+                timeout check 10s
                 retries 3
                 option redispatch 1
                 option httpchk GET /ping

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// measured.
 pub(crate) struct Pings {
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<Ping>>,
 }
 
@@ -35,9 +36,14 @@ impl Pings {
     /// Over one connection, which is kept.
     pub(crate) fn start(base: &str) -> Self {
         let address = base.trim_start_matches("http://").to_owned();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        Self { stop, thread: thread::spawn(move || ask(&address, &stopped)) }
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&answered));
+        Self { stop, answered, thread: thread::spawn(move || ask(&address, &stopped, &count)) }
+    }
+
+    /// How many answers have come so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// All of them; fails if one was not answered right.
@@ -47,7 +53,7 @@ impl Pings {
     }
 }
 
-fn ask(address: &str, stop: &AtomicBool) -> Vec<Ping> {
+fn ask(address: &str, stop: &AtomicBool, count: &AtomicUsize) -> Vec<Ping> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -65,6 +71,7 @@ fn ask(address: &str, stop: &AtomicBool) -> Vec<Ping> {
         pings.push(Ping { at, took: at.elapsed() });
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("pong!"), "{answer}");
+        count.fetch_add(1, Ordering::Relaxed);
         thread::sleep(PAUSE);
     }
     pings

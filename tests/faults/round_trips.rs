@@ -99,6 +99,6 @@ const EXPECTED: [(&str, usize); 14] = [
     ("POST /auth/login", 8),
     ("POST /auth/login, another password", 1),
     ("POST /auth/refresh", 8),
-    ("PUT /auth/password", 8),
+    ("PUT /auth/password", 6),
     ("POST /auth/logout", 2),
 ];

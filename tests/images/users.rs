@@ -244,10 +244,18 @@ async fn stopped_under_load_it_finishes_what_it_has_accepted() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(logins.iter().any(|login| !login.is_finished()), "nothing is in flight");
     let Outcome { answered, took } = load.stop(&service).await;
-    let signed_in = logins.len();
+    let mut signed_in = 0;
     for login in logins {
-        login.await.unwrap().expect("a request that was accepted has failed").ok(200);
+        match login.await.unwrap() {
+            // On a busy machine one may come only when the service has stopped.
+            Err(error) if error.is_connect() => {}
+            answer => {
+                answer.expect("a request that was accepted has failed").ok(200);
+                signed_in += 1;
+            }
+        }
     }
+    assert!(signed_in >= 48, "only {signed_in} sign-ins came in time");
 
     let log = service.logs();
     assert_eq!(service.wait(), 0, "{log}");
@@ -267,11 +275,12 @@ fn a_bad_setting_ends_it_with_the_reason_in_the_last_line() {
         log.lines().last().unwrap_or_default().to_owned()
     };
     let database = "--env=DATABASE_URL=postgres://nobody@127.0.0.1:1/none";
-    let production = "--env=APP_ENV=production";
+    let development = "--env=APP_ENV=development";
     for (settings, reason) in [
-        (&[database, production][..], "SECRET_KEY"),
-        (&[database, "--env=PORT=http"], "PORT"),
-        (&[], "DATABASE_URL"),
+        // Production is what nobody has to ask for.
+        (&[database][..], "SECRET_KEY"),
+        (&[database, development, "--env=PORT=http"], "PORT"),
+        (&[development], "DATABASE_URL"),
     ] {
         let line = last_line(settings);
         assert!(line.contains(reason), "{settings:?}: {line}");

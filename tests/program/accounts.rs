@@ -111,17 +111,35 @@ async fn the_rules_hold_for_admins_too() {
     assert_eq!(row.get::<_, i64>(0), 0);
 }
 
+/// Anybody can sign up with any address: who did so first is not made an administrator by mistake.
 #[tokio::test]
-async fn somebody_who_is_there_already_is_promoted_and_keeps_the_password() {
+async fn somebody_who_is_there_already_is_promoted_only_by_name_and_keeps_the_password() {
     let database = Database::migrated().await;
     let url = database.url();
     let settings = [("DATABASE_URL", url.as_str())];
     let serving = Serving::start(&settings);
     let client = serving.client();
     let body = json!({"username": "chief", "email": "BOSS@example.com", "password": PASSWORD});
-    client.post("/auth/register").json(body).await.ok(201);
-    run_with_input(&ADD, &settings, "paper river candle\n").succeeded();
+    let user = client.post("/auth/register").json(body).await.ok(201);
+    let refused = run_with_input(&ADD, &settings, "paper river candle\n").failed();
+    for said in [&format!("user {}", user["id"]), "chief", "BOSS@example.com", "--promote"] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    assert!(!is_admin(&client, "boss@example.com", PASSWORD).await);
+
+    let promote = |username: &str, email: &str| {
+        let command = ["create_admin", "--promote", "--username", username, "--email", email];
+        run(&command, &settings)
+    };
+    let refused = promote("boss", "boss@example.com").failed();
+    assert!(refused.contains("chief"), "{refused}");
+    let refused = promote("chief", "chief@example.com").failed();
+    assert!(refused.contains("no user"), "{refused}");
+    assert!(!is_admin(&client, "boss@example.com", PASSWORD).await);
+    promote("chief", "boss@example.com").succeeded();
     assert!(is_admin(&client, "boss@example.com", PASSWORD).await);
     let answer = sign_in(&client, "boss@example.com", "paper river candle").await;
     answer.problem(401, "incorrect_credentials");
+    let again = run_with_input(&ADD, &settings, "paper river candle\n").failed();
+    assert!(again.contains("already"), "{again}");
 }

@@ -1,5 +1,11 @@
 //! The log: JSON by the line, a request id on each request, and never a secret.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use serde_json::{Value, json};
 use tests::{Database, PASSWORD, SECRET_KEY, program::Serving};
 
@@ -104,6 +110,26 @@ async fn a_health_check_is_no_news() {
     };
     assert_eq!(logged("info").await, 1, "the one that failed");
     assert_eq!(logged("debug").await, 2);
+}
+
+/// Whoever sends rubbish fills nobody's disk with it.
+#[tokio::test]
+async fn rubbish_is_no_news() {
+    let database = Database::migrated().await;
+    let serving = Serving::start(&[("DATABASE_URL", &database.url())]);
+    let too_large = format!("GET /ping HTTP/1.1\r\nX: {}", "x".repeat(200_000));
+    for (rubbish, status) in [("rubbish\r\n\r\n", "400"), (too_large.as_str(), "431")] {
+        let mut stream = TcpStream::connect(serving.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // It need not read all of it.
+        let _ = stream.write_all(rubbish.as_bytes());
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, *format!("HTTP/1.1 {status}").as_bytes());
+    }
+    serving.terminate();
+    let lines = serving.finish().1;
+    assert!(!lines.iter().any(|line| line.contains("ERROR")), "{}", lines.join("\n"));
 }
 
 /// What an administrator does.

@@ -4,7 +4,7 @@
 mod person;
 mod site;
 
-pub use person::Network;
+pub use person::{Network, Place};
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use std::{
 
 use thirtyfour::{
     By, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement,
-    WindowHandle,
+    WindowHandle, error::WebDriverResult,
 };
 
 use self::site::Site;
@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a page may take to show something. The tests' machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a browser may take to start.
+const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 const CHROMIUM_FLAGS: [&str; 13] = [
@@ -196,7 +198,7 @@ impl Driver {
                 Ok(browser) => return browser,
                 Err(error) => {
                     assert!(!self.process.has_ended(), "chromedriver ended: {error}");
-                    assert!(start.elapsed() < PATIENCE, "no browser: {error}");
+                    assert!(start.elapsed() < START, "no browser: {error}");
                     tokio::time::sleep(POLL).await;
                 }
             }
@@ -277,21 +279,6 @@ impl Page {
         }
     }
 
-    /// Clicks twice in a row, as impatient people do.
-    pub async fn double_click(&self, css: &str) {
-        let element = self.find(By::Css(css)).await;
-        self.browser.action_chain().double_click_element(&element).perform().await.unwrap();
-    }
-
-    /// Clicks twice at one place, with so much time between that the page may have changed there.
-    pub async fn click_slowly_twice(&self, css: &str) {
-        let element = self.find(By::Css(css)).await;
-        // A move to where it is already takes a quarter of a second.
-        let clicks =
-            self.browser.action_chain().click_element(&element).move_by_offset(0, 0).click();
-        clicks.perform().await.unwrap();
-    }
-
     /// Clicks the link or button that says this; in the page's main part first.
     pub async fn follow(&self, text: &str) {
         let said = format!("normalize-space() = '{text}'");
@@ -353,17 +340,17 @@ impl Page {
 
     /// The text of what the selector finds.
     pub async fn text_of(&self, css: &str) -> String {
-        self.find(By::Css(css)).await.text().await.unwrap()
+        self.read(By::Css(css), async |element| element.text().await).await
     }
 
     /// An attribute of what the selector finds.
     pub async fn attribute(&self, css: &str, name: &str) -> Option<String> {
-        self.find(By::Css(css)).await.attr(name).await.unwrap()
+        self.read(By::Css(css), async |element| element.attr(name).await).await
     }
 
     /// What stands in the field with this id.
     pub async fn value(&self, id: &str) -> String {
-        self.find(By::Id(id)).await.value().await.unwrap().unwrap_or_default()
+        self.read(By::Id(id), async |element| element.value().await).await.unwrap_or_default()
     }
 
     /// The title of the page.
@@ -408,6 +395,20 @@ impl Page {
     async fn text(&self) -> String {
         let Ok(body) = self.browser.find(By::Tag("body")).await else { return String::new() };
         body.text().await.unwrap_or_default()
+    }
+
+    /// What `read` reads of an element; of the one in its place where it has gone meanwhile.
+    async fn read<T>(&self, by: By, read: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
+        let start = Instant::now();
+        loop {
+            match read(self.find(by.clone()).await).await {
+                Ok(found) => return found,
+                Err(error) => {
+                    assert!(start.elapsed() < PATIENCE, "{by:?} can't be read: {error}");
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
     }
 
     async fn find(&self, by: By) -> WebElement {

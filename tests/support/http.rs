@@ -87,7 +87,7 @@ impl Client {
 }
 
 /// A request that is sent when awaited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call {
     client: Client,

@@ -62,14 +62,16 @@ impl Postgres {
     }
 
     async fn start_with(certificate: Option<&Certificate>) -> Self {
-        let port = free_port();
-        let backend = if let Some(programs) = installed_programs() {
-            let cluster = Cluster::create(programs, port, certificate);
-            Backend::Installed { server: Some(cluster.serve()), cluster }
+        let server = if let Some(programs) = installed_programs() {
+            let mut cluster = Cluster::create(programs, certificate);
+            // As late as can be: nobody holds it for us.
+            cluster.port = free_port();
+            let (port, server) = (cluster.port, Some(cluster.serve()));
+            Self { port, backend: Backend::Installed { cluster, server } }
         } else {
-            Backend::Container { id: create_container(port, certificate) }
+            let port = free_port();
+            Self { port, backend: Backend::Container { id: create_container(port, certificate) } }
         };
-        let server = Self { port, backend };
         server.answers().await;
         server
     }
@@ -170,7 +172,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn create(programs: PathBuf, port: u16, certificate: Option<&Certificate>) -> Self {
+    fn create(programs: PathBuf, certificate: Option<&Certificate>) -> Self {
         // Under the system's directory: the user that serves it can't always enter ours.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         remove_left_behind();
@@ -178,7 +180,7 @@ impl Cluster {
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory).unwrap();
         let cluster =
-            Self { programs, directory, port, user: unprivileged(), tls: certificate.is_some() };
+            Self { programs, directory, port: 0, user: unprivileged(), tls: certificate.is_some() };
         cluster.own(&cluster.directory, 0o700);
         if let Some(Certificate { certificate, key }) = certificate {
             for (name, pem) in [("server.crt", certificate), ("server.key", key)] {

@@ -71,24 +71,29 @@ async fn what_is_wrong_is_not_said() {
     assert!(bodies.iter().all(|body| *body == bodies[0]));
 }
 
+/// How often both are tried, if it has to be: the machine may stand still for one of them.
+const PAIRS: usize = 20;
+
 /// Every answer costs one hash: without it, an unknown address answers some ten times faster.
 #[tokio::test]
 async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
     let app = TestApp::spawn().await;
     app.register("michael").await;
-    let fastest = async |email: &str| {
-        let mut fastest = Duration::MAX;
-        for _ in 0..5 {
-            let start = Instant::now();
-            app.sign_in(email, "not the password").await.problem(401, "incorrect_credentials");
-            fastest = fastest.min(start.elapsed());
-        }
-        fastest
+    let time = async |email: &str| {
+        let start = Instant::now();
+        app.sign_in(email, "not the password").await.problem(401, "incorrect_credentials");
+        start.elapsed()
     };
-    let known = fastest("michael@example.com").await;
-    let unknown = fastest("nobody@example.com").await;
-    let (slow, fast) = (known.max(unknown), known.min(unknown));
-    assert!(slow < fast * 3, "known {known:?}, unknown {unknown:?}");
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    // In turns, and each at its fastest.
+    for pair in 1.. {
+        known = known.min(time("michael@example.com").await);
+        unknown = unknown.min(time("nobody@example.com").await);
+        if pair >= 3 && known.max(unknown) < known.min(unknown) * 3 {
+            break;
+        }
+        assert!(pair < PAIRS, "known {known:?}, unknown {unknown:?}");
+    }
 }
 
 #[tokio::test]

@@ -52,3 +52,23 @@ async fn the_new_one_keeps_the_rules() {
     let errors = app.put("/auth/password").by(&michael).json(json!({})).await.field_errors();
     assert_eq!(errors.len(), 2);
 }
+
+/// What could not be done as a whole was not done: nobody is told to come again whose password is
+/// another one already.
+#[tokio::test]
+async fn a_change_that_fails_changes_nothing() {
+    let app = TestApp::spawn().await;
+    let michael = app.person("michael").await;
+    let elsewhere = michael.signed_in_anew(&app).await;
+    app.database
+        .execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql \
+             AS $$ BEGIN RAISE 'out of memory'; END $$; \
+             CREATE TRIGGER fail BEFORE DELETE ON throttle EXECUTE FUNCTION fail()",
+        )
+        .await;
+    change(&app, &michael, PASSWORD, NEW).await.problem(503, "database_unavailable");
+    app.database.execute("DROP TRIGGER fail ON throttle").await;
+    app.get("/auth/status").by(&elsewhere).await.ok(200);
+    app.sign_in(&michael.email, PASSWORD).await.ok(200);
+}

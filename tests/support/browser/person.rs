@@ -1,12 +1,15 @@
 //! What people bring to a page: a theme they prefer, a screen of some width, a keyboard and
 //! nothing else, a screen reader.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
-use super::Page;
+use super::{PATIENCE, POLL, Page};
 
 /// A picture of a longer page shows its beginning, in CSS pixels.
 const TALLEST: u32 = 2400;
@@ -19,6 +22,31 @@ const AXE: &str = "
             `${id}: ${help}: ${nodes.map(node => node.html).join(' | ')}`)),
         error => done([String(error)]));
 ";
+
+/// Has a page's requests wait for as long as the test holds them back.
+const HOLD: &str = "{
+    const fetch = window.fetch;
+    const is_held = (url, init) => localStorage.held === 'changes'
+        ? init.method !== 'GET' : localStorage.held === new URL(url, location).pathname;
+    window.fetch = async (url, init) => {
+        while (is_held(url, init)) await new Promise(done => setTimeout(done, 20));
+        return fetch(url, init);
+    };
+}";
+
+/// Notes when the page hears something of another tab. What listens longer than this hears it first.
+const LISTEN: &str = "{
+    delete document.documentElement.dataset.heard;
+    const channel = new BroadcastChannel('session');
+    channel.onmessage = () => {
+        document.documentElement.dataset.heard = '';
+        channel.close();
+    };
+}";
+
+/// A place in the window, in CSS pixels from its upper left corner.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(f64, f64);
 
 /// What a network is like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,10 +154,91 @@ impl Page {
         self.devtools("Runtime.evaluate", json!({ "expression": script })).await;
     }
 
-    /// Tells the page what another tab would, as JSON.
+    /// Keeps back what this page and those to come send to change something, until [`Self::let_go`]. A
+    /// page waits for an answer for 20 s.
+    pub async fn hold(&self) {
+        self.hold_those("changes").await;
+    }
+
+    /// Like [`Self::hold`], for all that is sent to `path`.
+    pub async fn hold_path(&self, path: &str) {
+        self.hold_those(path).await;
+    }
+
+    async fn hold_those(&self, held: &str) {
+        self.before_each_page(HOLD).await;
+        // Through the debugger: a driver's script runs in a world of its own.
+        self.devtools("Runtime.evaluate", json!({ "expression": HOLD })).await;
+        self.run(&format!("localStorage.held = '{held}'")).await;
+    }
+
+    /// Sends what is kept back.
+    pub async fn let_go(&self) {
+        self.run("delete localStorage.held").await;
+    }
+
+    /// Tells the page what another tab would, as JSON, and waits until it has heard it.
     pub async fn hear(&self, news: &Value) {
+        // Through the debugger: a driver's script runs in a world of its own.
+        self.devtools("Runtime.evaluate", json!({ "expression": LISTEN })).await;
         let news = Value::from(news.to_string());
         self.run(&format!("new BroadcastChannel('session').postMessage({news})")).await;
+        self.until("the page has heard it", async || {
+            self.run("return 'heard' in document.documentElement.dataset").await == true
+        })
+        .await;
+    }
+
+    /// Clicks twice in a row, as impatient people do.
+    pub async fn double_click(&self, css: &str) {
+        let place = self.first_click(css).await;
+        self.second_click(place).await;
+    }
+
+    /// The first of two quick clicks, on what the selector finds; where it was.
+    pub async fn first_click(&self, css: &str) -> Place {
+        let script = format!(
+            "const element = document.querySelector({});
+             if (!element) return null;
+             element.scrollIntoView({{ block: 'center', behavior: 'instant' }});
+             const {{ x, y, width, height }} = element.getBoundingClientRect();
+             const place = [x + width / 2, y + height / 2];
+             return element.contains(document.elementFromPoint(...place)) ? place : null;",
+            Value::from(css)
+        );
+        let (start, mut before) = (Instant::now(), Value::Null);
+        loop {
+            let found = self.run(&script).await;
+            // Once it stands still.
+            if found == before
+                && let Ok((x, y)) = serde_json::from_value(found.clone())
+            {
+                let place = Place(x, y);
+                self.mouse("mouseMoved", place, 0).await;
+                self.press_at(place, 1).await;
+                return place;
+            }
+            assert!(start.elapsed() < PATIENCE, "{css} can't be clicked");
+            before = found;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The second of two quick clicks, on whatever is there by now. That it was quick is what the page
+    /// is told, however much time has passed.
+    pub async fn second_click(&self, place: Place) {
+        self.press_at(place, 2).await;
+    }
+
+    async fn press_at(&self, place: Place, count: u8) {
+        self.mouse("mousePressed", place, count).await;
+        self.mouse("mouseReleased", place, count).await;
+    }
+
+    async fn mouse(&self, what: &str, Place(x, y): Place, count: u8) {
+        let button = if count == 0 { "none" } else { "left" };
+        let event = json!({ "type": what, "x": x, "y": y, "button": button, "clickCount": count });
+        self.devtools("Input.dispatchMouseEvent", event).await;
     }
 
     /// Puts the device's clock forward, as the page reads it.

@@ -28,7 +28,7 @@ fn docker() -> Command {
 /// Whether a Docker engine answers. Asked once; a remote one that is away can take long to refuse.
 #[must_use]
 pub(crate) fn engine_answers() -> bool {
-    const LIMIT: Duration = Duration::from_secs(10);
+    const LIMIT: Duration = Duration::from_secs(30);
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
         let mut command = docker();
