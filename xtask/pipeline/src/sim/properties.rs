@@ -108,13 +108,11 @@ fn case() -> impl Strategy<Value = Case> {
 fn resumed() -> impl Strategy<Value = Case> {
     let state = || prop_oneof![1 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
     let same = prop::bool::weighted(0.4);
-    (case(), state(), state(), same, same).prop_map(|(case, users, client, one, other)| {
-        Case {
-            users: if one { CUT_OFF } else { case.users },
-            client: if other { CUT_OFF } else { case.client },
-            left: [users, client],
-            ..case
-        }
+    (case(), state(), state(), same, same).prop_map(|(case, users, client, one, other)| Case {
+        users: if one { CUT_OFF } else { case.users },
+        client: if other { CUT_OFF } else { case.client },
+        left: [users, client],
+        ..case
     })
 }
 
