@@ -1,6 +1,6 @@
 //! The search on the list of users, and what of it survives.
 
-use tests::browser::visit;
+use tests::browser::{Page, visit};
 
 const ROWS: &str = "[data-testid=users] tbody tr:not(.skeleton)";
 
@@ -9,6 +9,14 @@ async fn add_users(visit: &tests::browser::Visit) {
                name || n || '@example.com', now() \
                FROM unnest('{ada,bob}'::text[]) name, generate_series(1, 120) n";
     visit.execute(add).await;
+}
+
+/// Waits until the page is so far down, in CSS pixels.
+async fn scrolled_to(page: &Page, to: i64) {
+    page.until(&format!("scrolled to {to}"), async || {
+        page.run("return Math.round(window.scrollY)").await == to
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -53,10 +61,7 @@ async fn going_back_finds_the_list_as_it_was_left() {
         assert_eq!(page.run("return window.scrollY").await, 0);
         page.back().await;
         page.until("as many users", async || page.count(ROWS).await == 100).await;
-        page.until("the same place", async || {
-            page.run("return Math.round(window.scrollY)").await == 2500
-        })
-        .await;
+        scrolled_to(page, 2500).await;
     })
     .await;
 }
@@ -96,12 +101,7 @@ async fn back_and_forward_find_each_list_where_it_was_left() {
         let page = &visit.page;
         // Not by the driver, which would scroll to what it clicks first.
         let about = "document.querySelector('[data-testid=nav-about]').click()";
-        let scrolled = async |to: i64| {
-            page.until(&format!("scrolled to {to}"), async || {
-                page.run("return Math.round(window.scrollY)").await == to
-            })
-            .await;
-        };
+        let scrolled = async |to| scrolled_to(page, to).await;
         page.resize(600, 300).await;
         page.open("/?q=bob").await;
         page.click("[data-testid=load-more]").await;
@@ -220,12 +220,7 @@ async fn two_lists_are_each_found_where_they_were_left() {
     visit("two_lists", |visit| async move {
         add_users(&visit).await;
         let page = &visit.page;
-        let scrolled = async |to: i64| {
-            page.until(&format!("scrolled to {to}"), async || {
-                page.run("return Math.round(window.scrollY)").await == to
-            })
-            .await;
-        };
+        let scrolled = async |to| scrolled_to(page, to).await;
         page.resize(600, 300).await;
         page.open("/?q=bob").await;
         page.sees("bob-1").await;
