@@ -62,8 +62,8 @@ const UNANSWERED_LIMIT: Duration = Duration::from_secs(30);
 const SILENCE_LIMIT: Duration = Duration::from_secs(85);
 /// How long a connection that is being closed may take.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long after the signal requests are still taken on, but no longer than those in flight have
-/// after that: by then what clients had sent before it has come through the queues of the system and of
+/// How long after the signal requests are still taken on, but no longer than a tenth of what those in
+/// flight have after that: by then what clients had sent before it has come through the queues of the system and of
 /// the framework, also on a busy machine.
 const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long it takes until the last connection that was accepted is with a worker.
@@ -143,7 +143,7 @@ impl Application {
         let address = SocketAddr::new(shared.config.server.host, shared.config.server.port);
         let listen = |error| StartupError::Listen { address, error };
         let (server, address) = serve(Arc::clone(&shared), databases, address).map_err(listen)?;
-        let last_call = LAST_CALL.min(shared.config.server.shutdown_timeout);
+        let last_call = LAST_CALL.min(shared.config.server.shutdown_timeout / 10);
         let sweeper = tokio::spawn(sweep(shared)).abort_handle();
         Ok(Self { server, address, metrics, sweeper, connections, last_call })
     }
