@@ -1,8 +1,8 @@
 //! What time it is.
 //!
 //! Whatever expires asks a [`Clock`] that it was given, so that a test can let
-//! a month pass in no time. Nothing else in this crate reads the system's time
-//! of day (`clippy.toml` sees to it); measuring how long something took is
+//! a month pass in no time. Nothing else in this crate but log lines reads the
+//! system's time of day (`clippy.toml` sees to it); measuring how long something took is
 //! another matter, for [`std::time::Instant`].
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,8 @@
 //! `startup` puts the parts together; `routes` holds one file an operation or a
 //! small group; `db` holds all SQL; `auth` holds what sign-in is made of; `http`
 //! holds what all operations share; `metrics` tells how it all is doing; `memory`
-//! knows the container's limit; `commands` holds the program's subcommands.
+//! knows the container's limit, `scheduling` how threads share the processors;
+//! `commands` holds the program's subcommands.
 
 pub mod auth;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod memory;
 mod metrics;
 pub mod openapi;
 mod routes;
+pub mod scheduling;
 pub mod startup;
 mod state;
 pub mod telemetry;

@@ -18,7 +18,7 @@ use crate::{
     db::{self, MigrateError, pool},
     openapi,
     startup::StartupError,
-    telemetry,
+    telemetry::{self, LogError},
 };
 
 /// The users API, and the commands around it.
@@ -55,8 +55,8 @@ enum Command {
 enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("RUST_LOG: {0}. It looks like info,users=debug")]
-    Log(#[from] tracing_subscriber::filter::ParseError),
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error(transparent)]
     Startup(#[from] StartupError),
     #[error(transparent)]

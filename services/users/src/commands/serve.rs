@@ -7,12 +7,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{CommandError, environment, runtime};
 use crate::{
     config::{Config, DatabaseConfig},
-    db, memory,
+    db, memory, scheduling,
     startup::{Application, Goodbye},
 };
 
 pub(super) fn run() -> Result<(), CommandError> {
     let config = Config::from_env(&environment()?)?;
+    scheduling::take_turns();
     runtime()?.block_on(async {
         // Before anything else: a signal that comes during the start must stop it as any other.
         let signals = Signals::listen()?;

@@ -10,7 +10,7 @@ use futures_util::future::{try_join, try_join3};
 
 use super::{
     Error, Result,
-    fixed::Fixed,
+    fixed::{Fixed, Sql},
     schema::{refresh_tokens, sessions, users},
     throttle,
     users::User,
@@ -58,15 +58,15 @@ pub async fn live_user(
     user: i64,
     now: DateTime<Utc>,
 ) -> Result<Option<User>> {
-    Ok(users::table
+    static SQL: Sql = Sql::new();
+    let user = users::table
         .inner_join(sessions::table)
         .select(User::as_select())
         .filter(sessions::id.eq(session).and(users::id.eq(user)).and(users::active))
         .filter(sessions::created_date.gt(now - ABSOLUTE))
         .filter(sessions::last_used_date.gt(now - IDLE))
-        .first(&mut conn)
-        .await
-        .optional()?)
+        .limit(1);
+    Ok(SQL.of(user).get_result(&mut conn).await.optional()?)
 }
 
 /// Begins a session of who has given the password that `hash` is of, and gives back the tries that

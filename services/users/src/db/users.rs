@@ -5,7 +5,11 @@ use contract::{Email, Username};
 use diesel::{prelude::*, sql_types::Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
-use super::{Error, Result, fixed::Fixed, schema::users};
+use super::{
+    Error, Result,
+    fixed::{Fixed, Sql},
+    schema::users,
+};
 
 /// A row of `users`, less the password's hash.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -53,13 +57,13 @@ pub struct Credentials {
 
 /// The users after the one with number `after`, in order of their numbers.
 pub async fn page(mut conn: &AsyncPgConnection, after: i64, limit: i64) -> Result<Vec<User>> {
-    Ok(users::table
+    static SQL: Sql = Sql::new();
+    let page = users::table
         .select(User::as_select())
         .filter(users::id.gt(after))
         .order(users::id)
-        .limit(limit)
-        .load(&mut conn)
-        .await?)
+        .limit(limit);
+    Ok(SQL.of(page).load(&mut conn).await?)
 }
 
 /// The users whose names begin with `prefix` and come after `after`, in the order of their names.
@@ -86,8 +90,9 @@ pub async fn page_by_name(
 
 /// One user.
 pub async fn find(mut conn: &AsyncPgConnection, id: i64) -> Result<Option<User>> {
-    let user = users::table.find(id).select(User::as_select());
-    Ok(user.first(&mut conn).await.optional()?)
+    static SQL: Sql = Sql::new();
+    let user = SQL.of(users::table.find(id).select(User::as_select()).limit(1));
+    Ok(user.get_result(&mut conn).await.optional()?)
 }
 
 /// Adds a user.

@@ -10,25 +10,30 @@ pub(crate) mod doc;
 pub(crate) mod ping;
 pub(crate) mod users;
 
-use actix_web::web::{ServiceConfig, delete, get, head, post, put, resource};
+use actix_web::web::{ServiceConfig, delete, get, head, post, put, resource, scope};
 use contract::paths;
 
 /// Registers every operation.
 pub(crate) fn configure(services: &mut ServiceConfig) {
     services
         .service(resource(paths::PING).route(get().to(ping::ping)).route(head().to(ping::ping)))
+        // A scope of its own, so that the pattern is tried for what is below `/users` alone, and
+        // over that alone: it takes longer than anything else in finding a route.
         .service(
-            resource(paths::USERS)
-                .route(get().to(users::list::list))
-                .route(head().to(users::list::list))
-                .route(post().to(users::create::create)),
-        )
-        .service(
-            resource(paths::USER)
-                .route(get().to(users::show::show))
-                .route(head().to(users::show::show))
-                .route(put().to(users::update::update))
-                .route(delete().to(users::remove::remove)),
+            scope(paths::USERS)
+                .service(
+                    resource("")
+                        .route(get().to(users::list::list))
+                        .route(head().to(users::list::list))
+                        .route(post().to(users::create::create)),
+                )
+                .service(
+                    resource("/{id}")
+                        .route(get().to(users::show::show))
+                        .route(head().to(users::show::show))
+                        .route(put().to(users::update::update))
+                        .route(delete().to(users::remove::remove)),
+                ),
         )
         .service(resource(paths::REGISTER).route(post().to(auth::register::register)))
         .service(resource(paths::LOGIN).route(post().to(auth::login::login)))
