@@ -212,13 +212,9 @@ async fn queue(metrics: &str) -> bool {
 /// The ids of the requests that the log tells of.
 fn logged(lines: &[String]) -> HashSet<String> {
     let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let requests = entries
-        .filter(|entry| entry["fields"]["message"] == "request" || entry["message"] == "request");
-    let id = |entry: Value| {
-        let id = entry.get("request_id").or_else(|| entry["fields"].get("request_id")).cloned();
-        id.and_then(|id| id.as_str().map(str::to_owned))
-    };
-    requests.filter_map(id).filter(|id| id.starts_with("request-")).collect()
+    let requests = entries.filter(|entry| entry["message"] == "request");
+    let ids = requests.filter_map(|entry| entry["request_id"].as_str().map(str::to_owned));
+    ids.filter(|id| id.starts_with("request-")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
